@@ -1,0 +1,110 @@
+import { sql } from "kysely";
+import { iso } from "../kernel/window.ts";
+import { reachPostgres, type Db } from "../stores/database.ts";
+import type { Account, AccountChange } from "./account.ts";
+
+interface Row {
+  account: string;
+  name: string | null;
+  email: string | null;
+  billing_anchor_day: number;
+  timezone: string;
+  limits_version: bigint;
+  created_at: Date;
+  updated_at: Date;
+  plan: string | null;
+  next_plan: string | null;
+  next_starts_at: Date | null;
+}
+
+const columns = (now: number) => sql<Row>`
+  a.account, a.name, a.email, a.billing_anchor_day, a.timezone, a.limits_version, a.created_at, a.updated_at,
+  (select s.plan from subscriptions s where s.account = a.account and s.starts_at <= ${iso(now)}::timestamptz
+   order by s.starts_at desc limit 1) as plan,
+  (select s.plan from subscriptions s where s.account = a.account and s.starts_at > ${iso(now)}::timestamptz
+   order by s.starts_at limit 1) as next_plan,
+  (select s.starts_at from subscriptions s where s.account = a.account and s.starts_at > ${iso(now)}::timestamptz
+   order by s.starts_at limit 1) as next_starts_at`;
+
+function toAccount(row: Row): Account {
+  return {
+    account: row.account,
+    name: row.name,
+    email: row.email,
+    // An account's first subscription begins with the account; only a clock set before that finds none.
+    plan: row.plan ?? row.next_plan ?? "free",
+    calendar: { anchorDay: row.billing_anchor_day, timezone: row.timezone },
+    nextPlan: row.plan !== null && row.next_plan !== null && row.next_starts_at !== null ? { plan: row.next_plan, startsAt: row.next_starts_at.getTime() } : null,
+    limitsVersion: Number(row.limits_version),
+    createdAt: row.created_at.getTime(),
+    updatedAt: row.updated_at.getTime(),
+  };
+}
+
+/** The account with the plan in force at `now`, or null. */
+export async function findAccount(db: Db, account: string, now: number): Promise<Account | null> {
+  const { rows } = await reachPostgres(sql<Row>`select ${columns(now)} from accounts a where a.account = ${account}`.execute(db));
+  const row = rows[0];
+  return row ? toAccount(row) : null;
+}
+
+/** A page of accounts in the order of their ids, from the one after `after` on. */
+export async function listAccounts(db: Db, options: { after: string | null; limit: number; now: number }): Promise<Account[]> {
+  const { rows } = await reachPostgres(
+    sql<Row>`select ${columns(options.now)} from accounts a where a.account > ${options.after ?? ""} order by a.account limit ${options.limit}`.execute(db),
+  );
+  return rows.map(toAccount);
+}
+
+/**
+ * Creates or changes an account, and its plan with it, in one statement. The limits version rises with every change of plan
+ * or calendar; `plan` null keeps the present one (`defaultPlan` for a new account).
+ */
+export async function putAccount(db: Db, account: string, change: AccountChange, defaultPlan: string, now: number): Promise<{ created: boolean }> {
+  const at = iso(now);
+  const { rows } = await reachPostgres(
+    sql<{ created: boolean }>`
+      with before as (
+        select a.account, (select s.plan from subscriptions s where s.account = a.account and s.starts_at <= ${at}::timestamptz
+                           order by s.starts_at desc limit 1) as plan
+        from accounts a where a.account = ${account}
+      ), written as (
+        insert into accounts (account, name, email, billing_anchor_day, timezone, created_at, updated_at)
+        values (${account}, ${change.name ?? null}, ${change.email ?? null}, ${change.billingAnchorDay ?? 1}, ${change.timezone ?? "UTC"}, ${at}, ${at})
+        on conflict (account) do update set
+          name = case when ${change.name !== undefined} then excluded.name else accounts.name end,
+          email = case when ${change.email !== undefined} then excluded.email else accounts.email end,
+          billing_anchor_day = case when ${change.billingAnchorDay !== undefined} then excluded.billing_anchor_day else accounts.billing_anchor_day end,
+          timezone = case when ${change.timezone !== undefined} then excluded.timezone else accounts.timezone end,
+          limits_version = accounts.limits_version + 1,
+          updated_at = excluded.updated_at
+        returning account
+      ), planned as (
+        insert into subscriptions (account, starts_at, plan, created_at)
+        select w.account, ${at}::timestamptz, ${change.plan ?? defaultPlan}, ${at}::timestamptz
+        from written w left join before b using (account)
+        where b.account is null or (${change.plan !== undefined} and b.plan is distinct from ${change.plan ?? ""})
+        on conflict (account, starts_at) do update set plan = excluded.plan
+      ), dropped as (
+        delete from subscriptions s using written w
+        where s.account = w.account and s.starts_at > ${at}::timestamptz and ${change.plan !== undefined}
+      )
+      select not exists (select 1 from before) as created`.execute(db),
+  );
+  return { created: rows[0]?.created ?? false };
+}
+
+/** Plans a change of plan: from `startsAt` on the account is on `plan`. Any other change planned for later is replaced. */
+export async function putSubscription(db: Db, account: string, plan: string, startsAt: number, now: number): Promise<void> {
+  await reachPostgres(
+    sql`
+      with moved as (
+        update accounts set limits_version = limits_version + 1, updated_at = ${iso(now)}::timestamptz where account = ${account} returning account
+      ), dropped as (
+        delete from subscriptions s using moved m where s.account = m.account and s.starts_at > ${iso(now)}::timestamptz and s.starts_at <> ${iso(startsAt)}::timestamptz
+      )
+      insert into subscriptions (account, starts_at, plan, created_at)
+      select m.account, ${iso(startsAt)}::timestamptz, ${plan}, ${iso(now)}::timestamptz from moved m
+      on conflict (account, starts_at) do update set plan = excluded.plan`.execute(db),
+  );
+}

@@ -1,0 +1,118 @@
+import { statSync } from "node:fs";
+import type { Command } from "commander";
+import type { Answer } from "../api.ts";
+import { action, printJson, type Context } from "../context.ts";
+import { EXIT, type ExitCode } from "../exit.ts";
+import { CommandFailure } from "../failure.ts";
+import { table } from "../terminal/table.ts";
+
+/** One thing looked at: what was found and, where it is not well, what to do. */
+interface Finding {
+  check: string;
+  state: "ok" | "warning" | "failed";
+  found: string;
+  remedy: string | null;
+}
+
+/** How long one probe may take: a doctor who waits half a minute for each dead part is no help. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+export function register(command: Command): void {
+  command.action(
+    action(async (context) => {
+      const findings = await examine(context);
+      if (context.json) printJson(context, { findings });
+      else for (const line of findingLines(findings, context)) context.out.line(line);
+      return exitCodeOf(findings);
+    }),
+  );
+}
+
+async function examine(context: Context): Promise<Finding[]> {
+  const findings = [credentials(context)];
+  const health = await probe(context, "/health");
+  if (health instanceof CommandFailure) {
+    return [...findings, { check: "api", state: "failed", found: health.message, remedy: health.remedy ?? "Start it with `npm start`." }];
+  }
+  findings.push({ check: "api", state: "ok", found: `answers at ${context.api.connection.url}`, remedy: null });
+  const ready = await probe(context, "/ready");
+  findings.push(...(ready instanceof CommandFailure ? [failed("ready", ready)] : readiness(ready)));
+  const usage = await probe(context, "/v1/usage");
+  findings.push(usage instanceof CommandFailure ? failed("key", usage) : key(usage));
+  return findings;
+}
+
+async function probe(context: Context, path: string): Promise<Answer | CommandFailure> {
+  try {
+    return await context.api.exchange("GET", path, { timeoutMs: PROBE_TIMEOUT_MS });
+  } catch (error) {
+    if (error instanceof CommandFailure) return error;
+    throw error;
+  }
+}
+
+const failed = (check: string, failure: CommandFailure): Finding => ({ check, state: "failed", found: failure.message, remedy: failure.remedy });
+
+function credentials(context: Context): Finding {
+  const { credentialsFile, key, keyWithheldFor } = context.api.connection;
+  const check = "credentials";
+  if (keyWithheldFor) {
+    const found = `the key in ${credentialsFile} is for ${keyWithheldFor}, not for ${context.api.connection.url}`;
+    return { check, state: "failed", found, remedy: "Pass --key <key> or set WEIR_KEY." };
+  }
+  if (!key) return { check, state: "failed", found: "no key", remedy: "Run `npm start`, pass --key <key> or set WEIR_KEY." };
+  const mode = statSync(credentialsFile, { throwIfNoEntry: false })?.mode;
+  if (mode !== undefined && (mode & 0o077) !== 0) {
+    return { check, state: "warning", found: `others may read ${credentialsFile}`, remedy: `chmod 600 ${credentialsFile}` };
+  }
+  return { check, state: "ok", found: "a key is known", remedy: null };
+}
+
+/** `/ready` as findings: one for each part it names, whatever it calls them. */
+function readiness(answer: Answer): Finding[] {
+  const ok = answer.status === 200;
+  const remedy = ok ? null : "Read the server's log: a part it needs does not answer.";
+  const whole: Finding = { check: "ready", state: ok ? "ok" : "failed", found: ok ? "takes requests" : `status ${answer.status}`, remedy };
+  const parts: Finding[] = [];
+  const body = typeof answer.body === "object" && answer.body !== null ? answer.body : {};
+  const listed: unknown = "checks" in body ? body.checks : body;
+  for (const [name, value] of Object.entries(typeof listed === "object" && listed !== null ? listed : {})) {
+    if (typeof value === "object" && value !== null) parts.push(part(name, value as Record<string, unknown>));
+  }
+  return [whole, ...parts];
+}
+
+function part(name: string, value: Record<string, unknown>): Finding {
+  const bad = value["ok"] === false || value["status"] === "failed" || value["status"] === "down";
+  const warning = value["warning"];
+  const rest = Object.entries(value).filter(([member]) => !["ok", "warning", "remedy"].includes(member));
+  const details = rest.map(([member, v]) => `${member} ${typeof v === "object" ? JSON.stringify(v) : String(v)}`).join(", ");
+  return {
+    check: name,
+    state: bad ? "failed" : typeof warning === "string" ? "warning" : "ok",
+    found: [typeof warning === "string" ? warning : "", details].filter((s) => s !== "").join("; ") || (bad ? "not well" : "well"),
+    remedy: typeof value["remedy"] === "string" ? value["remedy"] : null,
+  };
+}
+
+function key(answer: Answer): Finding {
+  const body = typeof answer.body === "object" && answer.body !== null ? answer.body : {};
+  if (answer.status === 200) return { check: "key", state: "ok", found: `good for ${"account" in body ? String(body.account) : "this account"}`, remedy: null };
+  const message = "message" in body ? String(body.message) : `status ${answer.status}`;
+  const remedies: Record<number, string> = {
+    400: "Name an account with --account or WEIR_ACCOUNT.",
+    401: "Pass a valid --key, or start again with `npm start`, which writes one.",
+    404: "Name an account that exists: `weir accounts list`.",
+  };
+  return { check: "key", state: "failed", found: message, remedy: remedies[answer.status] ?? null };
+}
+
+function findingLines(findings: readonly Finding[], context: Context): string[] {
+  const { style } = context.out;
+  const paint = { ok: style.good, warning: style.warning, failed: style.bad };
+  const rows = findings.map((f) => [f.check, { text: f.state, paint: paint[f.state] }, f.found]);
+  const remedies = findings.flatMap((f) => (f.remedy === null ? [] : [`→ ${f.check}: ${f.remedy}`]));
+  return [...table([{ title: "CHECK" }, { title: "STATE" }, { title: "FOUND" }], rows, style), ...(remedies.length > 0 ? ["", ...remedies] : [])];
+}
+
+const exitCodeOf = (findings: readonly Finding[]): ExitCode => (findings.some((f) => f.state === "failed") ? EXIT.failed : EXIT.ok);

@@ -1,0 +1,78 @@
+import { Command, CommanderError } from "commander";
+import { commandWord, optionsLast } from "./argv.ts";
+import { report } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { usageError } from "./failure.ts";
+
+/** Adds a command's subcommands, arguments, options and action to the (already named) command. */
+export type Register = (command: Command) => void;
+
+interface Entry {
+  group: string;
+  summary: string;
+  /** Loaded only when this command is meant: start-up stays fast however many commands there are. */
+  load: () => Promise<{ register: Register }>;
+}
+
+const LOOK = "Look:";
+const STATE = "State and traffic:";
+const OPERATE = "Operate:";
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  usage: { group: LOOK, summary: "what the account has used, against its limits", load: () => import("./commands/usage.ts") },
+  limits: { group: LOOK, summary: "caps that the account sets itself", load: () => import("./commands/limits.ts") },
+  pricing: { group: LOOK, summary: "plans, meters and prices", load: () => import("./commands/pricing.ts") },
+  state: { group: STATE, summary: "namespaces, objects, keys and values", load: () => import("./commands/state.ts") },
+  check: { group: STATE, summary: "ask whether an operation is allowed, and count it", load: () => import("./commands/check.ts") },
+  replay: { group: STATE, summary: "send a recorded trace through Weir", load: () => import("./commands/replay.ts") },
+  demo: { group: STATE, summary: "a minute of traffic, until the Free day's limit", load: () => import("./commands/demo.ts") },
+  start: { group: OPERATE, summary: "run Weir (as `npm start` does)", load: () => import("./commands/start.ts") },
+  accounts: { group: OPERATE, summary: "create, change and show accounts", load: () => import("./commands/accounts.ts") },
+  keys: { group: OPERATE, summary: "API keys", load: () => import("./commands/keys.ts") },
+  catalog: { group: OPERATE, summary: "meters, plans and prices as a file", load: () => import("./commands/catalog.ts") },
+  doctor: { group: OPERATE, summary: "what is wrong, and what to do", load: () => import("./commands/doctor.ts") },
+};
+
+/** Options with a value that may stand before the command's name. */
+const EARLY_VALUE_FLAGS = new Set(["--url", "--key", "--account", "--service"]);
+
+/** Runs one command line; the exit code is left in `process.exitCode`. */
+export async function run(given: readonly string[], version: string): Promise<void> {
+  // `weir help state put` is `weir state put --help`: one way to ask, so that only one command has to be loaded.
+  const argv = given[0] === "help" ? [...given.slice(1), "--help"] : given;
+  const json = argv.includes("--json");
+  try {
+    const meant = commandWord(argv, new Set(Object.keys(COMMANDS)), EARLY_VALUE_FLAGS);
+    const program = await buildProgram(meant, version, json);
+    if (argv.length === 0) return program.outputHelp();
+    await program.parseAsync(optionsLast(program, argv), { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) process.exitCode = report(error, json);
+    else if (error.exitCode === 0) process.exitCode = EXIT.ok;
+    else if (json && error.code !== "commander.help") process.exitCode = report(usageError(plain(error.message)), json);
+    else process.exitCode = EXIT.usage;
+  }
+}
+
+/** The whole tree of names, with one command (`meant`) loaded in full; `"all"` loads every one. */
+export async function buildProgram(meant: string | null, version: string, json = false): Promise<Command> {
+  const program = new Command("weir")
+    .description("Metering, quotas and billing for stateful objects: exact limits, checked before the write.")
+    .version(version)
+    .option("--json", "print the API's JSON, and nothing else, on stdout")
+    .option("--url <url>", "the API's address (WEIR_URL; default http://127.0.0.1:8787)")
+    .option("--key <key>", "the API key (WEIR_KEY)")
+    .option("--account <account>", "the account to act for (WEIR_ACCOUNT)")
+    .addHelpText("after", "\nExit codes: 0 ok, 1 failed, 2 usage, 3 denied by a limit.\nStart here: npm start, then `weir demo` in another terminal.");
+  // Set first: subcommands copy these settings when they are made. With --json the error is printed once, by `report`.
+  program.exitOverride().helpCommand(false);
+  program.showSuggestionAfterError(true).showHelpAfterError("(run with --help to see what is possible)");
+  if (json) program.showHelpAfterError(false).configureOutput({ outputError: () => undefined });
+  for (const [name, entry] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(entry.summary).helpGroup(entry.group).helpCommand(false);
+    if (meant === name || meant === "all") (await entry.load()).register(command);
+  }
+  return program;
+}
+
+const plain = (message: string): string => message.replace(/^error: /, "");

@@ -1,0 +1,116 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+
+/** What the environment says, checked once. Nothing else in Weir reads process.env for its settings. */
+export interface Config {
+  host: string;
+  /** 0 lets the system choose one. */
+  port: number;
+  /** Null: Weir starts a Postgres of its own. */
+  databaseUrl: string | null;
+  /** Null: Weir starts a Redis of its own. */
+  redisUrl: string | null;
+  /** The operator's key; null: the one in `credentials.json`, made on the first start. */
+  adminKey: string | null;
+  /** Absolute. */
+  dataDir: string;
+  /** An admin may set the clock over HTTP. */
+  testClock: boolean;
+  /** Webhooks may go to private and loopback addresses. */
+  webhookAllowPrivate: boolean;
+  logLevel: LogLevel;
+  /** How long after a month's end its invoice stays a draft, for usage that comes late. */
+  invoiceGraceHours: number;
+}
+
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Bad configuration; `message` is the one sentence that says which variable, what it holds and what it may hold. */
+export class ConfigError extends Error {}
+
+const PORT_MAX = 65_535;
+/** A month: a longer grace would leave two months open at once. */
+const GRACE_HOURS_MAX = 744;
+/** Below this a key can be guessed. */
+const ADMIN_KEY_LENGTH_MIN = 8;
+const ADMIN_KEY_LENGTH_MAX = 256;
+
+const wholeNumber = (max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from 0 to ${max}`)
+    .transform(Number)
+    .refine((n) => n <= max, `must be a whole number from 0 to ${max}`)
+    .default(fallback);
+
+const flag = z.enum(["0", "1", "false", "true"], "must be 1 or 0").transform((text) => text === "1" || text === "true").default(false);
+
+const serverUrl = (protocols: readonly string[], example: string) =>
+  z
+    .string()
+    .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must be a URL such as ${example}`)
+    .optional();
+
+const SCHEMA = z
+  .object({
+    WEIR_HOST: z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "must be a host name or an address").default("127.0.0.1"),
+    PORT: wholeNumber(PORT_MAX, 8787),
+    DATABASE_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:5432/weir"),
+    REDIS_URL: serverUrl(["redis:", "rediss:"], "redis://:password@host:6379"),
+    REDIS_CLUSTER_NODES: z
+      .string()
+      .refine((text) => text.split(",").every((node) => /^[^\s,]+:\d{1,5}$/.test(node.trim())), "must be host:port pairs, separated by commas")
+      .optional(),
+    WEIR_ADMIN_KEY: z
+      .string()
+      .regex(
+        new RegExp(`^[\\x21-\\x7e]{${ADMIN_KEY_LENGTH_MIN},${ADMIN_KEY_LENGTH_MAX}}$`),
+        `must be ${ADMIN_KEY_LENGTH_MIN} to ${ADMIN_KEY_LENGTH_MAX} printable ASCII characters without spaces`,
+      )
+      .optional(),
+    WEIR_DATA_DIR: z.string().default(".weir"),
+    WEIR_TEST_CLOCK: flag,
+    WEIR_WEBHOOK_ALLOW_PRIVATE: flag,
+    LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
+    WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
+    NODE_ENV: z.string().optional(),
+  })
+  .superRefine((env, context) => {
+    if (env.WEIR_TEST_CLOCK && env.NODE_ENV === "production") {
+      context.addIssue({ code: "custom", path: ["WEIR_TEST_CLOCK"], message: "is refused when NODE_ENV is production: its clock bills wrong days" });
+    }
+    if (env.REDIS_CLUSTER_NODES !== undefined) {
+      const message = "is not supported yet: name one server in REDIS_URL";
+      context.addIssue({ code: "custom", path: ["REDIS_CLUSTER_NODES"], message });
+    }
+  });
+
+/** Values that are never repeated in a message. */
+const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "WEIR_ADMIN_KEY"]);
+
+/** Reads Weir's settings; an empty variable counts as absent. Throws ConfigError with one sentence that names every fault. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => name in SCHEMA.shape && value !== ""));
+  const parsed = SCHEMA.safeParse(given);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) => {
+      const name = String(path[0]);
+      return SECRET.has(name) || !message.startsWith("must") ? `${name} ${message}` : `${name} ${message}, not "${env[name]}"`;
+    });
+    throw new ConfigError(`${faults.join("; ")}.`);
+  }
+  const found = parsed.data;
+  return {
+    host: found.WEIR_HOST,
+    port: found.PORT,
+    databaseUrl: found.DATABASE_URL ?? null,
+    redisUrl: found.REDIS_URL ?? null,
+    adminKey: found.WEIR_ADMIN_KEY ?? null,
+    dataDir: resolve(found.WEIR_DATA_DIR),
+    testClock: found.WEIR_TEST_CLOCK,
+    webhookAllowPrivate: found.WEIR_WEBHOOK_ALLOW_PRIVATE,
+    logLevel: found.LOG_LEVEL,
+    invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
+  };
+}

@@ -1,0 +1,97 @@
+import { unavailable } from "../kernel/errors.ts";
+import { HOUR_MS } from "../kernel/window.ts";
+import type { RedisConnection } from "../stores/redis.ts";
+import { PARTITIONS, type KeySpace } from "./keys.ts";
+import { readHeader } from "./layout.ts";
+import { runScript, script } from "./script.ts";
+
+const BOOKED = script("booked");
+
+/** Accounts taken from one partition in one go; what is left waits for the next. */
+const ACCOUNTS_PER_PARTITION = 500;
+/** Changed objects of one account taken in one go. */
+const OBJECTS_MAX = 2_000;
+/** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
+const HOUR_KEPT_MS = 2 * HOUR_MS;
+
+/** One account's unbooked totals, as read, with the marks that tell whether it has changed since. */
+export interface Collected {
+  account: string;
+  changes: number;
+  /** Field `epoch/source/bucket/service/namespace/meter` → quantity. */
+  totals: Map<string, number>;
+  /** Field `service/namespace/object` → `epoch/seq/bytes/ms`. */
+  objects: Map<string, string>;
+  /** Receiving hours (ms) whose totals may go once they are booked. */
+  closedHours: number[];
+}
+
+type Reply = [error: Error | null, result: unknown];
+
+async function pipelined(connection: RedisConnection, commands: [string, ...(string | number)[]][]): Promise<unknown[]> {
+  if (commands.length === 0) return [];
+  const replies = ((await connection.client.pipeline(commands).exec()) ?? []) as Reply[];
+  return replies.map(([error, result]) => {
+    if (error) throw unavailable("Redis", error);
+    return result;
+  });
+}
+
+/** Accounts that have something to book: at most 500 of each partition. */
+export async function dirtyAccounts(connection: RedisConnection, keys: KeySpace): Promise<string[]> {
+  const commands = Array.from({ length: PARTITIONS }, (_, p): [string, string, number] => ["srandmember", keys.dirty(p), ACCOUNTS_PER_PARTITION]);
+  return (await pipelined(connection, commands)).flatMap((members) => members as string[]);
+}
+
+/** How many accounts wait to be booked. */
+export async function dirtyCount(connection: RedisConnection, keys: KeySpace): Promise<number> {
+  const commands = Array.from({ length: PARTITIONS }, (_, p): [string, string] => ["scard", keys.dirty(p)]);
+  return (await pipelined(connection, commands)).reduce((sum: number, n) => sum + Number(n), 0);
+}
+
+/** Reads what the accounts have to book. The change marks are read before the totals, so a change in between keeps the account dirty. */
+export async function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
+  const states = await Promise.all(
+    accounts.map((account) =>
+      connection.client.hmgetBuffer(keys.state(account), "h", "hours").catch((error: unknown) => {
+        throw unavailable("Redis", error);
+      }),
+    ),
+  );
+  const hours = states.map(([, list]) => (list?.toString() ?? "").split(",").filter(Boolean).map(Number));
+  const commands = accounts.flatMap((account, i): [string, ...(string | number)[]][] => [
+    ["hscan", keys.changedObjects(account), 0, "COUNT", OBJECTS_MAX],
+    ...(hours[i] ?? []).map((hour): [string, string] => ["hgetall", keys.totals(account, hour)]),
+  ]);
+  const replies = await pipelined(connection, commands);
+  let next = 0;
+  return accounts.map((account, i) => {
+    const header = states[i]?.[0];
+    const [, objects] = replies[next++] as [string, string[]];
+    const totals = new Map<string, number>();
+    for (const _ of hours[i] ?? []) {
+      for (const [field, quantity] of Object.entries(replies[next++] as Record<string, string>)) totals.set(field, Number(quantity));
+    }
+    return {
+      account,
+      changes: header ? readHeader(header).changes : 0,
+      totals,
+      objects: pairs(objects),
+      closedHours: (hours[i] ?? []).filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
+    };
+  });
+}
+
+/** Lets go of what is booked now. An account that changed meanwhile stays dirty. */
+export async function markBooked(connection: RedisConnection, keys: KeySpace, { account, changes, objects, closedHours }: Collected): Promise<boolean> {
+  const hourKeys = closedHours.map((hour) => keys.totals(account, hour));
+  const args = [account, changes, objects.size, ...[...objects].flat(), ...closedHours];
+  const reply: unknown = await runScript(connection, BOOKED, [keys.state(account), keys.changedObjects(account), keys.dirtyOf(account), ...hourKeys], args);
+  return Number(reply) === 1;
+}
+
+function pairs(flat: string[]): Map<string, string> {
+  const map = new Map<string, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] ?? "", flat[i + 1] ?? "");
+  return map;
+}

@@ -1,0 +1,32 @@
+import { DAY_MS } from "../kernel/window.ts";
+
+/**
+ * Hash tags of the key space. All keys of an account, and the dirty set it is marked in, carry the tag of the account's
+ * partition: one script sees them all, on a cluster too. 128 spread evenly over any cluster Weir is meant for, and the
+ * roll-up asks 128 sets in one pipeline (docs/decisions/0001).
+ */
+export const PARTITIONS = 128;
+
+/** FNV-1a: cheap, even, and the same in every process and release. */
+export function partitionOf(account: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < account.length; i++) hash = Math.imul(hash ^ account.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % PARTITIONS;
+}
+
+/** The names of Redis keys. `prefix` separates deployments (and test runs) that share a server. */
+export function keySpace(prefix: string) {
+  const tag = (account: string): string => `${prefix}{${partitionOf(account)}}`;
+  return {
+    state: (account: string) => `${tag(account)}:s:${account}`,
+    totals: (account: string, hour: number) => `${tag(account)}:t:${account}:${hour}`,
+    objects: (account: string) => `${tag(account)}:o:${account}`,
+    changedObjects: (account: string) => `${tag(account)}:c:${account}`,
+    /** `daysBack` 0 is the UTC day of `now`: a key is found for 24 to 48 hours. */
+    idempotency: (account: string, now: number, daysBack: 0 | 1) => `${tag(account)}:i:${account}:${Math.floor(now / DAY_MS) - daysBack}`,
+    dirty: (partition: number) => `${prefix}{${partition}}:dirty`,
+    dirtyOf: (account: string) => `${tag(account)}:dirty`,
+  };
+}
+
+export type KeySpace = ReturnType<typeof keySpace>;

@@ -1,0 +1,75 @@
+/** Reads what scripts/prelude.lua packs: little-endian doubles, −1 for "none". */
+
+const HEADER_DOUBLES = 15;
+const METER_DOUBLES = 16;
+const PERIOD_DOUBLES = METER_DOUBLES / 2;
+const NONE = -1;
+
+/** What Redis knows of an account besides its meters. Times in epoch ms, ceilings in bytes, null where there is none. */
+export interface Header {
+  epoch: number;
+  limitsVersion: number;
+  catalogVersion: number;
+  foreignSeq: number;
+  day: { start: number; end: number };
+  month: { start: number; end: number };
+  objectCeiling: number | null;
+  payloadCeiling: number | null;
+  objectSeq: number;
+  changes: number;
+}
+
+/** One meter in one window: its limits and what stands against them. Base quantities. */
+export interface PeriodCounters {
+  /** The plan's hard limit; null where the plan does not stop. */
+  plan: number | null;
+  /** The account's own hard cap. */
+  cap: number | null;
+  granted: number;
+  /** Booked by other epochs + spent in this one. */
+  used: number;
+  spent: number;
+  held: number;
+}
+
+export interface MeterCounters {
+  day: PeriodCounters;
+  month: PeriodCounters;
+}
+
+export function readHeader(packed: Buffer): Header & { runId: string } {
+  const at = (i: number): number => packed.readDoubleLE(i * 8);
+  return {
+    epoch: at(0),
+    limitsVersion: at(1),
+    catalogVersion: at(2),
+    foreignSeq: at(3),
+    day: { start: at(4), end: at(5) },
+    month: { start: at(6), end: at(7) },
+    objectCeiling: orNull(at(8)),
+    payloadCeiling: orNull(at(9)),
+    objectSeq: at(10),
+    changes: at(11),
+    runId: packed.toString("latin1", HEADER_DOUBLES * 8),
+  };
+}
+
+export function readMeter(packed: Buffer): MeterCounters {
+  return { day: readPeriod(packed, 0), month: readPeriod(packed, PERIOD_DOUBLES) };
+}
+
+function readPeriod(packed: Buffer, offset: number): PeriodCounters {
+  const at = (i: number): number => packed.readDoubleLE((offset + i) * 8);
+  return { plan: orNull(at(0)), cap: orNull(at(1)), granted: at(2), used: at(4) + at(5), spent: at(5), held: at(6) };
+}
+
+const orNull = (n: number): number | null => (n === NONE ? null : n);
+
+/** −1 for null: how the scripts are told that there is none. */
+export const orNone = (n: number | null): number => n ?? NONE;
+
+/** The lower of plan limit and cap, null where neither stops. */
+export function hardLimit({ plan, cap }: Pick<PeriodCounters, "plan" | "cap">): number | null {
+  if (plan === null) return cap;
+  return cap === null || plan < cap ? plan : cap;
+}

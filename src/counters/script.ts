@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { unavailable } from "../kernel/errors.ts";
+import type { RedisConnection } from "../stores/redis.ts";
+
+export type Reply = Buffer | number | string | Reply[];
+
+export interface Script {
+  text: string;
+  sha: string;
+}
+
+const source = (name: string): string => readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), "utf8");
+
+/** Reads `scripts/<name>.lua`, with the prelude before it. */
+export function script(name: string): Script {
+  const text = `${source("prelude")}\n${source(name)}`;
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+/**
+ * Runs a script by its hash, sending the text once to a server that does not have it. A refused, lost or late answer is
+ * `503 unavailable`: whether it ran is then unknown, and only the operation's idempotency key makes a retry safe.
+ */
+export async function runScript(connection: RedisConnection, { text, sha }: Script, keys: string[], args: (string | number)[]): Promise<Reply[]> {
+  const { client } = connection;
+  try {
+    return (await client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args)) as Reply[];
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw asUnavailable(error);
+  }
+  try {
+    return (await client.callBuffer("EVAL", text, keys.length, ...keys, ...args)) as Reply[];
+  } catch (error) {
+    throw asUnavailable(error);
+  }
+}
+
+// A script's own error (a bug, or memory that is full) is no denial either: nothing was decided.
+const asUnavailable = (error: unknown): Error => unavailable("Redis", error);
+
+export const text = (reply: Reply | undefined): string => (Buffer.isBuffer(reply) ? reply.toString() : String(reply ?? ""));
+export const buffer = (reply: Reply | undefined): Buffer => (Buffer.isBuffer(reply) ? reply : Buffer.from(String(reply ?? "")));

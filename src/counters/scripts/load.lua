@@ -1,0 +1,68 @@
+-- Installs what Postgres says of an account: a new epoch, or newer windows, limits and sums for the present one.
+-- KEYS  1 state  2 objects  3 changed objects
+-- ARGV  1 run id  2 kind: open | refresh  3 the epoch of this run that an open may replace, or 0  4 meters named
+--       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
+--      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0
+--      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base
+-- Answers {1, epoch} when installed; {0, epoch} when the state is already newer or of another epoch (nothing changed).
+local run, kind = ARGV[1], ARGV[2]
+local new = {}
+for i = 5, 14 do new[i - 4] = tonumber(ARGV[i]) end
+local packed = redis.call('HGET', KEYS[1], 'h')
+local h = packed and unpack_header(packed)
+local same_run = packed and run_of(packed) == run
+
+local opening = kind == 'open'
+if opening then
+  if same_run and h[H_EPOCH] ~= tonumber(ARGV[3]) then return { 0, int(h[H_EPOCH]) } end
+  -- What another incarnation left here was booked before this epoch was opened; its object levels come again from Postgres.
+  redis.call('DEL', KEYS[2], KEYS[3])
+  h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or 0, 0, 0, tonumber(ARGV[15]) }
+elseif not same_run or h[H_EPOCH] ~= new[H_EPOCH] then
+  return { 0, packed and int(h[H_EPOCH]) or '0' }
+end
+
+local newer_limits = new[H_LIMITS] >= h[H_LIMITS] and new[H_CATALOG] >= h[H_CATALOG]
+local newer_sums = new[H_FOREIGN] > h[H_FOREIGN]
+local turned = { [0] = new[H_DAY] > h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] > h[H_MONTH] }
+local current = { [0] = new[H_DAY] == h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] == h[H_MONTH] }
+
+local writes, at_arg = {}, 16
+for _ = 1, tonumber(ARGV[4]) do
+  local field, gauge, level = 'm:' .. ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2])
+  local held_here = not opening and redis.call('HGET', KEYS[1], field)
+  local m = held_here and unpack_meter(held_here)
+  for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
+    local arg = at_arg + 3 + (at == 0 and 0 or 3)
+    local plan, cap, base = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+    if not m then m = {} end
+    if not m[at + PLAN] then
+      m[at + PLAN], m[at + CAP], m[at + GRANTED], m[at + MORE], m[at + BASE] = plan, cap, gauge and MAX or 0, gauge and 0 or 1, base
+      m[at + SPENT], m[at + HELD], m[at + MARK] = gauge and level or 0, 0, NONE
+    else
+      if turned[at] and not gauge then
+        m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, base, 0, 0, NONE
+      elseif current[at] and newer_sums and not gauge then
+        m[at + BASE], m[at + MORE] = base, 1
+      end
+      if newer_limits then
+        m[at + PLAN], m[at + CAP] = plan, cap
+        if not gauge then m[at + MORE] = 1 end
+      end
+    end
+  end
+  writes[#writes + 1] = field
+  writes[#writes + 1] = pack_meter(m)
+  at_arg = at_arg + 9
+end
+
+if newer_limits then
+  h[H_LIMITS], h[H_CATALOG], h[H_OBJECT_CEILING], h[H_PAYLOAD_CEILING] = new[H_LIMITS], new[H_CATALOG], new[H_OBJECT_CEILING], new[H_PAYLOAD_CEILING]
+end
+if newer_sums then h[H_FOREIGN] = new[H_FOREIGN] end
+if turned[0] then h[H_DAY], h[H_DAY_END] = new[H_DAY], new[H_DAY_END] end
+if turned[PERIOD_SLOTS] then h[H_MONTH], h[H_MONTH_END] = new[H_MONTH], new[H_MONTH_END] end
+writes[#writes + 1] = 'h'
+writes[#writes + 1] = pack_header(h, run)
+redis.call('HSET', KEYS[1], unpack(writes))
+return { 1, int(h[H_EPOCH]) }

@@ -1,0 +1,173 @@
+import { defaultCatalog, mergeCatalog } from "./catalog/parse.ts";
+import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
+import type { Catalog } from "./catalog/catalog.ts";
+import { dirtyCount } from "./counters/collect.ts";
+import { createCounters } from "./counters/counters.ts";
+import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
+import { createGate, type Gate } from "./gate/check.ts";
+import { LimitChanges } from "./gate/limit-changes.ts";
+import type { Clock } from "./kernel/clock.ts";
+import { randomBase62 } from "./kernel/ids.ts";
+import { bookOwn } from "./ledger/book-own.ts";
+import { ensurePartitions } from "./ledger/ledger-store.ts";
+import { rollUp, type RollUpReport } from "./ledger/roll-up.ts";
+import { UnbookedTotals } from "./ledger/unbooked.ts";
+import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
+import { openRedis, type RedisConnection } from "./stores/redis.ts";
+import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
+import { DAY_MS } from "./kernel/window.ts";
+
+/** Background work may wait longer than a check: nobody's write hangs on it. */
+const BACKGROUND_TIMEOUT_MS = 5_000;
+const START_TIMEOUT_MS = 10_000;
+/** How long a catalogue applied by another process may go unnoticed. */
+const CATALOG_POLL_MS = 2_000;
+/** How often this process books its own copies; the roll-up has usually been there before. */
+const OWN_BOOKING_MS = 30_000;
+
+export interface EngineOptions {
+  databaseUrl: string;
+  redisUrl: string;
+  clock: Clock;
+  /** Separates deployments that share a Redis. */
+  redisPrefix?: string;
+  /** Told of faults in the background: nobody else is there to hear of them. */
+  onTrouble?: (error: unknown) => void;
+}
+
+/** Weir without its front doors: everything `http/`, `jobs/`, `state/` and a library user call. */
+export class Engine {
+  readonly clock: Clock;
+  readonly db: Db;
+  readonly gate: Gate;
+  readonly limits: LimitChanges;
+  readonly #stores: GateStores;
+  readonly #background: GateStores;
+  readonly #loader: AccountLoader;
+  readonly #connections: RedisConnection[];
+  readonly #closePostgres: () => Promise<void>;
+  readonly #onTrouble: (error: unknown) => void;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #version: CatalogVersion;
+
+  constructor(options: EngineOptions, postgres: { db: Db; close(): Promise<void> }, redis: { hot: RedisConnection; background: RedisConnection }, version: CatalogVersion) {
+    const prefix = options.redisPrefix ?? "weir:";
+    this.clock = options.clock;
+    this.db = postgres.db;
+    this.#closePostgres = () => postgres.close();
+    this.#connections = [redis.hot, redis.background];
+    this.#onTrouble = options.onTrouble ?? (() => {});
+    this.#version = version;
+    const own = { db: postgres.db, unbooked: new UnbookedTotals(randomBase62(12)), catalog: this, storageMeter: STORAGE_METER };
+    this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
+    this.#background = { ...own, counters: createCounters(redis.background, prefix) };
+    this.#loader = new AccountLoader(this.#stores);
+    this.gate = createGate(this.#stores, this.#loader);
+    this.limits = new LimitChanges(this.#stores, this.#loader);
+    // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
+    redis.hot.onRunChange(() => void this.bookOwn().catch(this.#onTrouble));
+    this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
+    this.#every(OWN_BOOKING_MS, () => this.bookOwn());
+  }
+
+  /** The catalogue in force. */
+  get catalog(): Catalog {
+    return this.#version.catalog;
+  }
+
+  get version(): number {
+    return this.#version.version;
+  }
+
+  /** Merges `patch` into the catalogue (products, meters, operations, plans by key) and puts the result into force. */
+  async applyCatalog(patch: unknown): Promise<CatalogVersion & { applied: boolean }> {
+    const applied = await applyCatalog(this.db, mergeCatalog(this.catalog, patch), this.clock.now());
+    this.#version = applied;
+    return applied;
+  }
+
+  /** Everything an account has used, is lent and has left, including every answered check. */
+  usage(account: string): Promise<UsageReport> {
+    return usageReport(this.#stores, this.#loader, account, this.clock.now());
+  }
+
+  caps(account: string): Promise<CapReport[]> {
+    return capReports(this.#stores, this.#loader, account, this.clock.now());
+  }
+
+  /** Books what Redis holds. Any process, any number of times. */
+  async rollUp(): Promise<RollUpReport> {
+    const now = this.clock.now();
+    const report = await rollUp(this.#background, now);
+    for (const account of report.outdated) await this.#loader.refresh(account, now);
+    return report;
+  }
+
+  /** Books this process' own copies of what it acknowledged. */
+  async bookOwn(): Promise<void> {
+    const now = this.clock.now();
+    const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
+    for (const account of outdated) await this.#loader.refresh(account, now);
+  }
+
+  /** Makes the partitions of this month and the next. */
+  async prepareLedger(): Promise<void> {
+    const now = this.clock.now();
+    await ensurePartitions(this.db, [now, now + 31 * DAY_MS]);
+  }
+
+  /** Accounts with usage that is not booked yet; throws `unavailable` when a store is away. */
+  async lag(): Promise<{ dirtyAccounts: number }> {
+    await reachPostgres(this.db.selectFrom("catalog_versions").select("version").limit(1).execute());
+    const { connection, keys } = this.#background.counters;
+    return { dirtyAccounts: await dirtyCount(connection, keys) };
+  }
+
+  /** Books what it can and closes the stores. Stop sending checks first. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.rollUp().catch(this.#onTrouble);
+    await this.bookOwn().catch(this.#onTrouble);
+    await Promise.all(this.#connections.map((c) => c.close()));
+    await this.#closePostgres();
+  }
+
+  async #pollCatalog(): Promise<void> {
+    const newest = await loadCatalog(this.db);
+    if (newest && newest.version > this.#version.version) this.#version = newest;
+  }
+
+  #every(ms: number, work: () => Promise<void>): void {
+    let running = false;
+    const timer = setInterval(() => {
+      if (running) return;
+      running = true;
+      void work()
+        .catch(this.#onTrouble)
+        .finally(() => (running = false));
+    }, ms);
+    timer.unref();
+    this.#timers.push(timer);
+  }
+}
+
+/** The gauge that `storageBytes` of a check moves. */
+export const STORAGE_METER = "state_sqlite_storage_bytes";
+
+/** Connects to the stores (migrated already), seeds the catalogue where there is none, and answers the engine. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const postgres = openPostgres(options.databaseUrl);
+  const hot = openRedis(options.redisUrl);
+  const background = openRedis(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
+  try {
+    await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS)]);
+    const version = (await loadCatalog(postgres.db)) ?? (await applyCatalog(postgres.db, defaultCatalog(), options.clock.now()));
+    const engine = new Engine(options, postgres, { hot, background }, version);
+    await engine.prepareLedger();
+    return engine;
+  } catch (error) {
+    await Promise.all([hot.close(), background.close()]);
+    await postgres.close();
+    throw error;
+  }
+}

@@ -1,0 +1,146 @@
+import { findAccount } from "../accounts/account-store.ts";
+import { plan, type Catalog } from "../catalog/catalog.ts";
+import type { Counters, LoadedAccount } from "../counters/counters.ts";
+import { unavailable, notFound } from "../kernel/errors.ts";
+import { windowsAt } from "../kernel/window.ts";
+import { openEpoch, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { bookedElsewhere } from "../ledger/ledger-store.ts";
+import { bookOwn } from "../ledger/book-own.ts";
+import { rollUpAccounts } from "../ledger/roll-up.ts";
+import type { UnbookedTotals } from "../ledger/unbooked.ts";
+import { listCaps } from "../limits/cap-store.ts";
+import { limitsInForce } from "../limits/in-force.ts";
+import type { Db } from "../stores/database.ts";
+
+/** Why a state cannot be used: see check.lua. */
+export type LoadReason = "absent" | "run" | "lost" | "turned" | "catalog" | "meter" | "limits";
+
+/** The catalogue of the moment, and its version. */
+export interface CatalogSource {
+  readonly catalog: Catalog;
+  readonly version: number;
+}
+
+export interface GateStores {
+  db: Db;
+  counters: Counters;
+  unbooked: UnbookedTotals;
+  catalog: CatalogSource;
+  storageMeter: string;
+}
+
+/** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
+const OPEN_ATTEMPTS_MAX = 5;
+
+/**
+ * Brings what Postgres says of an account into Redis: a new epoch where there is none for this incarnation of the server, newer
+ * windows, limits and sums where there is. One load an account at a time; the others wait for it and look again.
+ */
+export class AccountLoader {
+  readonly #stores: GateStores;
+  readonly #inFlight = new Map<string, Promise<void>>();
+
+  constructor(stores: GateStores) {
+    this.#stores = stores;
+  }
+
+  /** Loads or refreshes. `epoch` is the one the reason was seen in. Throws `not_found` for an account that does not exist. */
+  async load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
+    const running = this.#inFlight.get(account);
+    // The load under way may have read limits before this caller's change: a change of limits never rides along.
+    if (running && reason !== "limits") return running;
+    await running?.catch(() => {});
+    const load = this.#load(account, reason, epoch, now).finally(() => {
+      if (this.#inFlight.get(account) === load) this.#inFlight.delete(account);
+    });
+    this.#inFlight.set(account, load);
+    return load;
+  }
+
+  /** Tells Redis of changed limits or sums. Nothing to do where the account is not loaded: it will read them when it is. */
+  async refresh(account: string, now: number): Promise<void> {
+    const present = await this.#stores.counters.read(account, []);
+    if (present) await this.load(account, "limits", present.header.epoch, now);
+  }
+
+  /**
+   * Replaces the account's epoch: for a change of calendar, whose windows cannot be carried over. The old epoch ends in the same
+   * script that begins the new one, so once its last totals are booked nothing of it is unknown and it is sealed.
+   */
+  async reopen(account: string, now: number): Promise<void> {
+    const { db, counters } = this.#stores;
+    const present = await counters.read(account, []);
+    if (!present) return;
+    await this.load(account, "lost", present.header.epoch, now);
+    await rollUpAccounts(this.#stores, [account], now);
+    await sealEpoch(db, account, present.header.epoch, now);
+    await this.refresh(account, now);
+  }
+
+  async #load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
+    const { counters } = this.#stores;
+    if (reason !== "absent" && reason !== "run" && reason !== "lost") {
+      const { loaded } = await this.#read(account, now, epoch);
+      await counters.load(loaded, "refresh", 0);
+      return;
+    }
+    await this.#open(account, reason, epoch, now);
+  }
+
+  async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
+    const { db, counters, unbooked } = this.#stores;
+    // Everything still on its way to Postgres first: the new epoch's sums must hold it.
+    await bookOwn(db, unbooked, [account], now);
+    if (reason !== "absent") await rollUpAccounts(this.#stores, [account], now);
+    for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
+      const { limitsVersion } = await this.#account(account, now);
+      const epoch = await openEpoch(db, account, limitsVersion, now);
+      if (epoch === null) continue;
+      const { loaded } = await this.#read(account, now, epoch);
+      const answer = await counters.load(loaded, "open", reason === "lost" ? lostEpoch : 0);
+      // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
+      if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
+      return;
+    }
+    throw unavailable("A steady view of the account's limits");
+  }
+
+  async #account(account: string, now: number) {
+    const found = await findAccount(this.#stores.db, account, now);
+    if (!found) throw notFound(`Account ${account}`);
+    return found;
+  }
+
+  async #read(accountId: string, now: number, epoch: number): Promise<{ loaded: LoadedAccount }> {
+    const { db, catalog } = this.#stores;
+    const { catalog: document, version } = catalog;
+    const account = await this.#account(accountId, now);
+    const caps = await listCaps(db, accountId);
+    const limits = limitsInForce(document, plan(document, account.plan), caps);
+    const windows = windowsAt(now, account.calendar);
+    const sums = await bookedElsewhere(db, accountId, epoch, windows);
+    const meters = limits.meters.map(({ meter, periods }) => {
+      const booked = sums.meters.get(meter.name);
+      return {
+        meter: meter.name,
+        gauge: meter.kind === "gauge",
+        level: sums.levels.get(meter.name) ?? 0,
+        periods: { day: { ...periods.day, base: booked?.day ?? 0 }, month: { ...periods.month, base: booked?.month ?? 0 } },
+      };
+    });
+    return {
+      loaded: {
+        account: accountId,
+        epoch,
+        limitsVersion: account.limitsVersion,
+        catalogVersion: version,
+        foreignSeq: sums.foreignSeq,
+        windows,
+        objectCeiling: limits.objectCeiling,
+        payloadCeiling: limits.payloadCeiling,
+        hasObjects: sums.hasObjects,
+        meters,
+      },
+    };
+  }
+}

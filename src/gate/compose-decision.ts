@@ -1,0 +1,173 @@
+import { QUANTITY_MAX } from "../kernel/quantity.ts";
+import { iso, type Period } from "../kernel/window.ts";
+import type { Decision, Denial, MeterState } from "./decision.ts";
+
+/** Where one meter stands in one window, and what may stop it. Base quantities; null where nothing does. */
+export interface Standing {
+  plan: number | null;
+  cap: number | null;
+  used: number;
+  held: number;
+}
+
+export interface MeterFacts {
+  meter: string;
+  unit: string;
+  gauge: boolean;
+  /** What was asked for: of a gauge, the growth. */
+  requested: number;
+  day: Standing;
+  month: Standing;
+}
+
+/** All a decision says, as the script answered it: the same for a new decision and for a replayed one. */
+export interface DecisionFacts {
+  allowed: boolean;
+  decisionId: string;
+  /** Letters: p payload, o object ceiling. */
+  refusals: string;
+  payloadBytes: number;
+  payloadCeiling: number | null;
+  object: string;
+  objectBefore: number;
+  objectAfter: number;
+  objectCeiling: number | null;
+  dayEnd: number;
+  monthEnd: number;
+  meters: MeterFacts[];
+}
+
+/** Turns the script's numbers into the answer of CONTRACT §3. Pure: the same facts always give the same answer. */
+export function composeDecision(facts: DecisionFacts): Decision {
+  const denials = facts.allowed ? [] : denialsOf(facts);
+  return {
+    allowed: facts.allowed,
+    decisionId: facts.decisionId,
+    reservation: null,
+    denials,
+    meters: Object.fromEntries(facts.meters.map((m) => [m.meter, meterState(m, facts)])),
+  };
+}
+
+function denialsOf(facts: DecisionFacts): Denial[] {
+  const denials: Denial[] = [];
+  if (facts.refusals.includes("p")) denials.push(payloadDenial(facts));
+  for (const meter of facts.meters) {
+    if (meter.requested <= 0) continue;
+    if (meter.gauge && facts.refusals.includes("o")) denials.push(objectDenial(meter, facts));
+    denials.push(...meterDenials(meter, facts, ({ used, held, limit }) => used + held + meter.requested > limit));
+  }
+  if (denials.length > 0) return denials;
+  // Every limit has room, yet none of it could be granted: the rest was lent to a store that is lost, until it is accounted for.
+  return facts.meters.filter((m) => m.requested > 0 && !m.gauge).flatMap((m) => meterDenials(m, facts, () => true));
+}
+
+interface Limit {
+  period: Period;
+  source: "plan" | "cap" | "ceiling";
+  limit: number;
+  used: number;
+  held: number;
+}
+
+function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
+  const limits: Limit[] = [];
+  for (const [period, standing] of [["day", day], ["month", month]] as const) {
+    const { plan, cap, used, held } = standing;
+    if (plan !== null) limits.push({ period, source: "plan", limit: plan, used, held });
+    if (cap !== null) limits.push({ period, source: "cap", limit: cap, used, held });
+  }
+  // Both windows of a gauge show one level: a plan and a cap of one value are still two limits, two caps are the tighter one.
+  return gauge ? limits.filter((l) => !limits.some((o) => o !== l && o.source === l.source && (o.limit < l.limit || (o.limit === l.limit && o.period < l.period)))) : limits;
+}
+
+function meterDenials(meter: MeterFacts, facts: DecisionFacts, refuses: (limit: Limit) => boolean): Denial[] {
+  const { used, held } = meter.month;
+  const ceiling: Limit = { period: "month", source: "ceiling", limit: QUANTITY_MAX, used, held };
+  const limits = limitsOf(meter);
+  return (limits.length > 0 ? limits : [ceiling]).filter(refuses).map((l) => limitDenial(meter, l, facts));
+}
+
+function limitDenial({ meter, unit, gauge, requested }: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
+  // More than the whole limit never fits, however long one waits.
+  const waits = !gauge && l.source !== "ceiling" && requested <= l.limit;
+  const resetsAt = waits ? iso(l.period === "day" ? facts.dayEnd : facts.monthEnd) : null;
+  const whose = l.source === "plan" ? "plan's" : l.source === "cap" ? "account's own" : "counter's";
+  const window = gauge ? "" : l.source === "ceiling" ? "" : ` per ${l.period}`;
+  const reserved = l.held > 0 ? `, ${l.held} reserved` : "";
+  return {
+    code: "limit_exceeded",
+    meter,
+    scope: "account",
+    source: l.source,
+    period: waits ? l.period : null,
+    limit: l.limit,
+    used: l.used,
+    reserved: l.held,
+    requested,
+    resetsAt,
+    retryable: waits,
+    message: `${meter}: the ${whose} limit is ${l.limit} ${unit}s${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
+    remedy: remedyOf(meter, l, resetsAt),
+  };
+}
+
+function remedyOf(meter: string, l: Limit, resetsAt: string | null): string {
+  const wait = resetsAt === null ? "" : ` or wait until ${resetsAt}`;
+  if (l.source === "cap") return `Raise the cap (weir limits set ${meter} --period ${l.period} --value <n>), remove it (weir limits delete ${meter} --period ${l.period})${wait}.`;
+  if (l.source === "plan") return `Change to a larger plan (weir accounts plan <account> pro)${wait}.`;
+  return "The counter is full; contact the operator.";
+}
+
+function objectDenial({ meter }: MeterFacts, facts: DecisionFacts): Denial {
+  const limit = facts.objectCeiling ?? 0;
+  return {
+    code: "limit_exceeded",
+    meter,
+    scope: "object",
+    source: "ceiling",
+    period: null,
+    limit,
+    used: facts.objectBefore,
+    reserved: 0,
+    requested: facts.objectAfter - facts.objectBefore,
+    resetsAt: null,
+    retryable: false,
+    message: `${meter}: one object may hold ${limit} bytes; ${facts.object} holds ${facts.objectBefore} and would grow to ${facts.objectAfter}.`,
+    remedy: "Delete keys of this object, spread them over several objects, or change to a larger plan.",
+  };
+}
+
+function payloadDenial({ payloadBytes, payloadCeiling }: DecisionFacts): Denial {
+  const limit = payloadCeiling ?? 0;
+  return {
+    code: "payload_too_large",
+    meter: null,
+    scope: "request",
+    source: "ceiling",
+    period: null,
+    limit,
+    used: 0,
+    reserved: 0,
+    requested: payloadBytes,
+    resetsAt: null,
+    retryable: false,
+    message: `Key and value together may have ${limit} bytes; this request has ${payloadBytes}.`,
+    remedy: "Split the value over several keys, or store it elsewhere and keep a reference.",
+  };
+}
+
+function meterState(meter: MeterFacts, { dayEnd, monthEnd }: DecisionFacts): MeterState {
+  const limits = limitsOf(meter).map((l) => ({ ...l, remaining: Math.max(0, l.limit - l.used - l.held) }));
+  const binding = limits.sort((a, b) => a.remaining - b.remaining || a.limit - b.limit)[0];
+  const period = binding?.period ?? "month";
+  const { used, held } = meter[period];
+  return {
+    period: meter.gauge ? null : period,
+    used,
+    reserved: held,
+    limit: binding?.limit ?? null,
+    remaining: binding?.remaining ?? null,
+    resetsAt: meter.gauge ? null : iso(period === "day" ? dayEnd : monthEnd),
+  };
+}

@@ -1,0 +1,101 @@
+import type { Counters } from "../counters/counters.ts";
+import { hardLimit, type Header, type MeterCounters } from "../counters/layout.ts";
+import { PERIODS, type Period } from "../kernel/window.ts";
+import { grant, type Want } from "../ledger/epoch-store.ts";
+import type { Db } from "../stores/database.ts";
+
+/** A grant is at least this share of its limit: a window then costs Postgres about 100 grants, and a lost Redis strands 1 %. */
+const CHUNKS_PER_LIMIT = 100;
+/** Small limits are not cut into crumbs. */
+const CHUNK_MIN = 100;
+
+/** A meter an operation wants more of than Redis was granted. */
+export interface Need {
+  meter: string;
+  quantity: number;
+  counters: MeterCounters;
+}
+
+interface Batch {
+  header: Header;
+  /** `meter/period` → what is wanted on top of what was granted. */
+  wants: Map<string, Want>;
+  done: Promise<void>;
+}
+
+/**
+ * Asks Postgres for budget and tells Redis: durably granted first, spendable after. One grant an account at a time; needs that
+ * arrive meanwhile join the next one, so 2,000 callers at once cost a handful of grants, not 2,000.
+ */
+export class Granter {
+  readonly #db: Db;
+  readonly #counters: Counters;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, Batch>();
+
+  constructor(db: Db, counters: Counters) {
+    this.#db = db;
+    this.#counters = counters;
+  }
+
+  /** Resolves when a grant that took these needs into account has been made, refused or found outdated. */
+  ask(account: string, header: Header, needs: readonly Need[]): Promise<void> {
+    const waiting = this.#waiting.get(account);
+    const batch = waiting ?? this.#schedule(account, header);
+    for (const need of needs) addWants(batch, need);
+    return batch.done;
+  }
+
+  #schedule(account: string, header: Header): Batch {
+    const before = this.#running.get(account) ?? Promise.resolve();
+    const batch: Batch = { header, wants: new Map(), done: Promise.resolve() };
+    batch.done = before
+      .catch(() => {})
+      .then(() => {
+        this.#waiting.delete(account);
+        return this.#grant(account, batch);
+      })
+      .finally(() => {
+        if (this.#running.get(account) === batch.done) this.#running.delete(account);
+      });
+    this.#waiting.set(account, batch);
+    this.#running.set(account, batch.done);
+    return batch;
+  }
+
+  async #grant(account: string, { header, wants }: Batch): Promise<void> {
+    const asked = [...wants.values()];
+    const granted = await grant(this.#db, account, header.epoch, header.limitsVersion, asked);
+    if (granted.length === 0) return;
+    const limits = granted.map((g) => ({
+      meter: g.meter,
+      period: g.period,
+      windowStart: header[g.period].start,
+      granted: g.granted,
+      more: !g.exhausted,
+    }));
+    await this.#counters.grant(account, header.epoch, header.limitsVersion, limits);
+  }
+}
+
+function addWants(batch: Batch, { meter, quantity, counters }: Need): void {
+  for (const period of PERIODS) {
+    const missing = missingIn(counters, period, quantity);
+    if (missing === null) continue;
+    const limit = hardLimit(counters[period]) ?? 0;
+    const key = `${meter}/${period}`;
+    const before = batch.wants.get(key);
+    // What the first need lacks covers the shortfall so far; every further one adds its own quantity.
+    const want = before ? before.want + quantity : missing;
+    const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT));
+    batch.wants.set(key, { meter, period, window: batch.header[period], limit, want: Math.min(limit, Math.max(want, chunk)) });
+  }
+}
+
+/** What a period's grant lacks for `quantity` more, or null where it suffices or nothing limits. */
+function missingIn(counters: MeterCounters, period: Period, quantity: number): number | null {
+  const { spent, held, granted } = counters[period];
+  if (hardLimit(counters[period]) === null) return null;
+  const missing = spent + held + quantity - granted;
+  return missing > 0 ? missing : null;
+}

@@ -1,0 +1,116 @@
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from "fastify";
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { Scope } from "../accounts/api-key.ts";
+import type { Engine } from "../engine.ts";
+import type { SettableClock } from "../kernel/clock.ts";
+import { NAME_LENGTH_MAX } from "../kernel/ids.ts";
+import type { State } from "../state/state.ts";
+import { Authenticator } from "./auth.ts";
+import { registerProblems } from "./problems.ts";
+import { accountRoutes } from "./routes/accounts.ts";
+import { capRoutes } from "./routes/caps.ts";
+import { catalogRoutes } from "./routes/catalog.ts";
+import { checkRoutes } from "./routes/check.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { keyRoutes } from "./routes/keys.ts";
+import { pricingRoutes } from "./routes/pricing.ts";
+import { serviceRoutes } from "./routes/services.ts";
+import { stateRoutes } from "./routes/state.ts";
+import { testClockRoutes } from "./routes/test-clock.ts";
+import { usageRoutes } from "./routes/usage.ts";
+
+declare module "fastify" {
+  interface FastifyInstance {
+    authenticator: Authenticator;
+  }
+  interface FastifyContextConfig {
+    /** Who may call the route; a route that does not say is not served. */
+    access?: readonly Scope[] | "open";
+  }
+}
+
+/** Largest body unless a route says otherwise, bytes: a batch of 1,000 checks has about 400 kB. */
+const BODY_BYTES_MAX = 1024 * 1024;
+/** From the first byte of a request to its last; a client that dribbles is cut off. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const CONNECTION_CHECK_MS = 2_000;
+/** Idle connections are kept this long: longer than common load balancers keep theirs. */
+const KEEP_ALIVE_MS = 72_000;
+const CONNECTIONS_MAX = 10_000;
+/** A character of a name may take 12 bytes of a path: four of UTF-8, each escaped as %XX. */
+const PARAMETER_LENGTH_MAX = NAME_LENGTH_MAX * 12;
+
+export interface AppOptions {
+  engine: Engine;
+  state: State;
+  adminKey: string;
+  /** Given where WEIR_TEST_CLOCK allows setting the time. */
+  testClock?: SettableClock;
+  /** Whether our Redis keeps what it acknowledges; null for one we were told of. */
+  redisDurable: boolean | null;
+  runJobs: () => Promise<void>;
+  logger?: FastifyServerOptions["logger"];
+}
+
+export type App = FastifyInstance<
+  import("node:http").Server,
+  import("node:http").IncomingMessage,
+  import("node:http").ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** The HTTP API, ready to listen or to be injected into. */
+export async function buildApp(options: AppOptions): Promise<App> {
+  const app = fastify({
+    logger: options.logger ?? false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Fastify's requestTimeout alone left a slow body open for 45 s; with Node's own limits it is closed in time.
+    http: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CONNECTION_CHECK_MS },
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    return503OnClosing: true,
+    forceCloseConnections: "idle",
+  }).withTypeProvider<ZodTypeProvider>();
+  app.server.maxConnections = CONNECTIONS_MAX;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.decorate("authenticator", new Authenticator(options.engine.db, options.engine.clock, options.adminKey));
+  app.decorateRequest("principal", null);
+  registerProblems(app);
+  app.addHook("onRoute", (route) => {
+    if (route.config?.access === undefined && !route.url.startsWith("/docs")) throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Weir", version: "1", description: "Metering, quotas and billing for stateful objects: exact limits, checked before the write." },
+      components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
+      security: [{ key: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(swaggerUi, { routePrefix: "/docs" });
+  registerRoutes(app, options);
+  await app.ready();
+  return app;
+}
+
+function registerRoutes(app: App, options: AppOptions): void {
+  const { engine, state } = options;
+  healthRoutes(app, options);
+  checkRoutes(app, engine);
+  usageRoutes(app, engine);
+  capRoutes(app, engine);
+  pricingRoutes(app, engine);
+  catalogRoutes(app, engine);
+  accountRoutes(app, engine);
+  keyRoutes(app, engine);
+  serviceRoutes(app, { state });
+  stateRoutes(app, { state });
+  if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
+}

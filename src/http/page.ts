@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { validationFailed } from "../kernel/errors.ts";
+
+const PAGE_LIMIT_DEFAULT = 100;
+const PAGE_LIMIT_MAX = 1_000;
+/** A cursor holds a name or two. */
+const CURSOR_LENGTH_MAX = 4_096;
+
+/** `?limit` and `?cursor` of every list. Query values are text, so the limit is read from text, strictly. */
+export const pageQuerySchema = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, `must be 1 to ${PAGE_LIMIT_MAX}`)
+    .refine((n) => Number(n) <= PAGE_LIMIT_MAX, `must be 1 to ${PAGE_LIMIT_MAX}`)
+    .optional(),
+  cursor: z.string().min(1).max(CURSOR_LENGTH_MAX).optional(),
+});
+
+export type PageQuery = z.infer<typeof pageQuerySchema>;
+
+/** One row more than the page tells whether there is a next one. */
+export const pageLimit = ({ limit }: PageQuery): number => (limit === undefined ? PAGE_LIMIT_DEFAULT : Number(limit));
+
+/** Opaque to callers; `parts` are what the next page begins after. */
+export const encodeCursor = (parts: readonly (string | number)[]): string => Buffer.from(JSON.stringify(parts)).toString("base64url");
+
+/** Reads a cursor of `length` parts; throws `validation_failed` for anything else. */
+export function decodeCursor(cursor: string | undefined, length: number): (string | number)[] | null {
+  if (cursor === undefined) return null;
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    const valid = Array.isArray(parts) && parts.length === length && parts.every((p) => typeof p === "string" || typeof p === "number");
+    if (valid) return parts as (string | number)[];
+  } catch {
+    // Falls through to the one answer for every bad cursor.
+  }
+  throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+}
+
+/** Cuts `rows`, read with one row to spare, to a page. */
+export function pageOf<T>(rows: T[], limit: number, cursorOf: (last: T) => string): { rows: T[]; nextCursor: string | null } {
+  if (rows.length <= limit) return { rows, nextCursor: null };
+  const page = rows.slice(0, limit);
+  const last = page[page.length - 1];
+  return { rows: page, nextCursor: last === undefined ? null : cursorOf(last) };
+}

@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyInstance } from "fastify";
+import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from "fastify-type-provider-zod";
+import { toProblem, validationFailed, WeirError } from "../kernel/errors.ts";
+
+/** Errors named in one answer. */
+const FIELD_ERRORS_MAX = 20;
+
+/** Makes every error, whoever throws it, one problem document. */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler<FastifyError | WeirError>((error, request, reply) => {
+    const known = asWeirError(error);
+    if (known.status >= 500) request.log.error({ err: error }, known.code);
+    if (known.retryAfterSeconds !== null) void reply.header("retry-after", String(known.retryAfterSeconds));
+    if (known.code === "unauthorized") void reply.header("www-authenticate", "Bearer");
+    const problem = toProblem(known, pathOf(request.url));
+    // Serialized by hand: a route's response schemas describe what it answers when all is well.
+    return reply.code(known.status).type("application/problem+json").serializer(JSON.stringify).send(problem);
+  });
+  app.setNotFoundHandler((request) => {
+    throw new WeirError("not_found", `There is no ${request.method} ${pathOf(request.url)}.`);
+  });
+}
+
+// The query may hold what nobody should read again, and an instance is a path.
+const pathOf = (url: string): string => url.split("?", 1)[0] ?? url;
+
+function asWeirError(error: FastifyError | WeirError): WeirError {
+  if (error instanceof WeirError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.slice(0, FIELD_ERRORS_MAX);
+    return validationFailed(errors.map((v) => ({ path: v.instancePath.split("/").filter(Boolean).join("."), message: v.message ?? "is invalid" })));
+  }
+  if (isResponseSerializationError(error)) return new WeirError("internal_error", "The answer could not be put into words.", { cause: error });
+  switch (error.code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new WeirError("payload_too_large", "The body is larger than this route takes.");
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new WeirError("bad_request", "Send JSON: Content-Type: application/json.");
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return new WeirError("invalid_json", "The body is not valid JSON.");
+    default:
+  }
+  if (error instanceof SyntaxError) return new WeirError("invalid_json", "The body is not valid JSON.");
+  const { statusCode } = error;
+  if (statusCode === 413) return new WeirError("payload_too_large", "The request is larger than this server takes.");
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new WeirError("bad_request", "The request cannot be understood.");
+  return new WeirError("internal_error", "Something failed on our side; the log has it.", { cause: error });
+}

@@ -1,0 +1,63 @@
+import type { z } from "zod";
+import { iso } from "../../kernel/window.ts";
+import { base64Of, textOf } from "../../state/encoding.ts";
+import { namespaceId } from "../../state/namespace.ts";
+import type { State } from "../../state/state.ts";
+import type * as schemas from "./state-schemas.ts";
+
+type Result<Name extends keyof State> = Awaited<ReturnType<State[Name]>>;
+type Answer<Name extends keyof typeof schemas> = z.input<(typeof schemas)[Name]>;
+
+export const toNamespace = (namespace: Result<"createNamespace">): Answer<"namespaceAnswer"> => ({
+  id: namespaceId(namespace),
+  name: namespace.name,
+  service: namespace.service,
+  createdAt: iso(namespace.createdAt),
+  storageBytes: namespace.storageBytes,
+});
+
+export const toNamespaces = ({ items, nextCursor }: Result<"listNamespaces">): Answer<"namespacesAnswer"> => ({
+  namespaces: items.map(toNamespace),
+  nextCursor,
+});
+
+export const toDeletedNamespace = (namespace: Result<"deleteNamespace">): Answer<"namespaceDeletedAnswer"> => ({
+  id: namespaceId(namespace),
+  name: namespace.name,
+  service: namespace.service,
+  deleted: true,
+});
+
+export const toObjects = ({ items, nextCursor }: Result<"listObjects">): Answer<"objectsAnswer"> => ({
+  objects: items.map((object) => ({ ...object, createdAt: iso(object.createdAt), lastSeenAt: iso(object.lastSeenAt) })),
+  nextCursor,
+});
+
+export const toKeys = ({ items, nextCursor }: Result<"listKeys">): Answer<"keysAnswer"> => ({
+  keys: items.map(toEntry),
+  listComplete: nextCursor === null,
+  nextCursor,
+});
+
+export const toStored = ({ address, entry }: Pick<Result<"put">, "address" | "entry">): Answer<"storedAnswer"> => ({
+  namespace: address.namespace.name,
+  object: address.object,
+  entry: toEntry(entry),
+});
+
+export const toValue = (read: Result<"get">): Answer<"valueAnswer"> => ({
+  ...toStored(read),
+  valueText: textOf(read.value),
+  valueBase64: base64Of(read.value),
+});
+
+export const toDeletedValue = ({ address, deleted }: Result<"delete">, key: string): Answer<"valueDeletedAnswer"> => ({
+  namespace: address.namespace.name,
+  object: address.object,
+  key,
+  deleted,
+});
+
+export const toService = (service: Result<"putService">): Answer<"serviceAnswer"> => ({ ...service, createdAt: iso(service.createdAt) });
+
+const toEntry = (entry: Result<"put">["entry"]) => ({ ...entry, createdAt: iso(entry.createdAt), updatedAt: iso(entry.updatedAt) });

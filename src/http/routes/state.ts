@@ -1,0 +1,142 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { decodeValue } from "../../state/encoding.ts";
+import type { State } from "../../state/state.ts";
+import { accountOf, allow } from "../auth.ts";
+import { toDeletedNamespace, toDeletedValue, toKeys, toNamespace, toNamespaces, toObjects, toStored, toValue } from "./state-answers.ts";
+import * as schemas from "./state-schemas.ts";
+
+const tags = ["state"];
+const reading = allow("admin", "data_plane", "account", "read_only");
+const writing = allow("admin", "data_plane", "account");
+
+const NAMESPACES = "/v1/services/:service/state/namespaces";
+const NAMESPACE = `${NAMESPACES}/:namespace`;
+const OBJECTS = `${NAMESPACE}/objects`;
+const KEYS = `${OBJECTS}/:object/keys`;
+const VALUE = `${OBJECTS}/:object/values/:key`;
+
+/** 2 MiB of control characters, escaped as \u0000, are 12.6 MB of JSON; how large a value may be is the gate's to say. */
+const VALUE_BODY_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The reference data plane. Every call is metered; a denied one answers 429 (413 for a payload too large) and changes nothing. */
+export const stateRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+  await app.register(namespaceRoutes, { state });
+  await app.register(objectRoutes, { state });
+};
+
+const namespaceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+  app.route({
+    method: "GET",
+    url: NAMESPACES,
+    preHandler: reading,
+    schema: {
+      tags,
+      summary: "List a service's namespaces, newest first",
+      params: schemas.serviceParams,
+      querystring: schemas.pageQuery,
+      response: { 200: schemas.namespacesAnswer },
+    },
+    handler: async (request) => toNamespaces(await state.listNamespaces(accountOf(request), request.params.service, request.query)),
+  });
+
+  app.route({
+    method: "POST",
+    url: NAMESPACES,
+    preHandler: writing,
+    schema: {
+      tags,
+      summary: "Create a namespace",
+      params: schemas.serviceParams,
+      body: schemas.namespaceBody,
+      response: { 201: schemas.namespaceAnswer },
+    },
+    handler: async (request, reply) => {
+      const created = await state.createNamespace(accountOf(request), request.params.service, request.body.name);
+      return reply.code(201).send(toNamespace(created));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: NAMESPACE,
+    preHandler: writing,
+    schema: {
+      tags,
+      summary: "Delete a namespace with all its objects",
+      params: schemas.namespaceParams,
+      response: { 200: schemas.namespaceDeletedAnswer },
+    },
+    handler: async (request) => toDeletedNamespace(await state.deleteNamespace({ account: accountOf(request), ...request.params })),
+  });
+};
+
+const objectRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+  app.route({
+    method: "GET",
+    url: OBJECTS,
+    preHandler: reading,
+    schema: {
+      tags,
+      summary: "List a namespace's objects by name",
+      params: schemas.namespaceParams,
+      querystring: schemas.pageQuery,
+      response: { 200: schemas.objectsAnswer },
+    },
+    handler: async (request) => toObjects(await state.listObjects({ account: accountOf(request), ...request.params }, request.query)),
+  });
+
+  app.route({
+    method: "GET",
+    url: KEYS,
+    preHandler: reading,
+    schema: {
+      tags,
+      summary: "List an object's keys",
+      params: schemas.objectParams,
+      querystring: schemas.pageQuery,
+      response: { 200: schemas.keysAnswer },
+    },
+    handler: async (request) => toKeys(await state.listKeys({ account: accountOf(request), ...request.params }, request.query)),
+  });
+
+  app.route({
+    method: "GET",
+    url: VALUE,
+    preHandler: reading,
+    schema: { tags, summary: "Read a value", params: schemas.valueParams, response: { 200: schemas.valueAnswer } },
+    handler: async (request) => {
+      const { key, ...object } = request.params;
+      return toValue(await state.get({ account: accountOf(request), ...object }, key));
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: VALUE,
+    preHandler: writing,
+    bodyLimit: VALUE_BODY_BYTES_MAX,
+    schema: {
+      tags,
+      summary: "Write a value",
+      params: schemas.valueParams,
+      body: schemas.valueBody,
+      response: { 200: schemas.storedAnswer },
+    },
+    handler: async (request) => {
+      const { key, ...object } = request.params;
+      const value = decodeValue(request.body.value, request.body.encoding);
+      return toStored(await state.put({ account: accountOf(request), ...object }, key, value));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: VALUE,
+    preHandler: writing,
+    schema: { tags, summary: "Delete a value", params: schemas.valueParams, response: { 200: schemas.valueDeletedAnswer } },
+    handler: async (request) => {
+      const { key, ...object } = request.params;
+      return toDeletedValue(await state.delete({ account: accountOf(request), ...object }, key), key);
+    },
+  });
+};

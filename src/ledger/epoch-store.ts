@@ -1,0 +1,62 @@
+import { sql } from "kysely";
+import { iso, type Period } from "../kernel/window.ts";
+import { reachPostgres, type Db } from "../stores/database.ts";
+
+/** Starts the account's next life in Redis; null when its limits have changed since `limitsVersion` was read. */
+export async function openEpoch(db: Db, account: string, limitsVersion: number, now: number): Promise<number | null> {
+  const { rows } = await reachPostgres(
+    sql<{ epoch: bigint | null }>`select weir_open_epoch(${account}, ${limitsVersion}, ${iso(now)}) as epoch`.execute(db),
+  );
+  const epoch = rows[0]?.epoch ?? null;
+  return epoch === null ? null : Number(epoch);
+}
+
+/** Hands back an epoch that was opened but never installed, so that the present one stays the account's epoch. */
+export async function yieldEpoch(db: Db, account: string, unused: number, present: number): Promise<void> {
+  await reachPostgres(
+    db.updateTable("accounts").set({ epoch: BigInt(present) }).where("account", "=", account).where("epoch", "=", BigInt(unused)).execute(),
+  );
+}
+
+/** Frees what an epoch was granted and did not spend. Only for an epoch that can spend no more and is booked to the last unit. */
+export async function sealEpoch(db: Db, account: string, epoch: number, now: number): Promise<void> {
+  await reachPostgres(
+    db
+      .updateTable("grants")
+      .set({ sealed_at: iso(now) })
+      .where("account", "=", account)
+      .where("epoch", "=", BigInt(epoch))
+      .where("sealed_at", "is", null)
+      .execute(),
+  );
+}
+
+/** A limit that budget is asked for. */
+export interface Want {
+  meter: string;
+  period: Period;
+  window: { start: number; end: number };
+  limit: number;
+  want: number;
+}
+
+export interface Granted {
+  meter: string;
+  period: Period;
+  /** All that this epoch was granted of the limit so far. */
+  granted: number;
+  /** Nothing is left of the limit. */
+  exhausted: boolean;
+}
+
+/** Grants budget of hard limits to an epoch, durably. Empty when the epoch or the limits are no longer the present ones. */
+export async function grant(db: Db, account: string, epoch: number, limitsVersion: number, wants: readonly Want[]): Promise<Granted[]> {
+  const { rows } = await reachPostgres(
+    sql<{ meter: string; period: Period; granted: bigint; exhausted: boolean }>`
+      select * from weir_grant(${account}, ${epoch}, ${limitsVersion},
+        ${wants.map((w) => w.meter)}::text[], ${wants.map((w) => w.period)}::text[],
+        ${wants.map((w) => iso(w.window.start))}::timestamptz[], ${wants.map((w) => iso(w.window.end))}::timestamptz[],
+        ${wants.map((w) => String(w.limit))}::bigint[], ${wants.map((w) => String(w.want))}::bigint[])`.execute(db),
+  );
+  return rows.map((row) => ({ ...row, granted: Number(row.granted) }));
+}

@@ -1,0 +1,76 @@
+import type { BucketTotal, ObjectLevel } from "./bucket.ts";
+
+/**
+ * This process' own copy of what it has acknowledged, until Postgres holds it: with Redis' the second one (DESIGN §1, invariant 2).
+ * Totals are cumulative and booked by "the greatest wins", so booking a copy that Redis also brings is harmless.
+ */
+export class UnbookedTotals {
+  /** Names this process' totals in the ledger. Minted at every start: a host name would let a restarted counter hide an older one. */
+  readonly source: string;
+  readonly #accounts = new Map<string, AccountTotals>();
+
+  constructor(source: string) {
+    this.source = source;
+  }
+
+  /** Adds an acknowledged quantity. `place` is `service/namespace`. */
+  add(account: string, epoch: number, bucket: number, place: string, meter: string, quantity: number): void {
+    const totals = this.#of(account).totals;
+    const label = `${epoch}/${bucket}/${place}/${meter}`;
+    totals.set(label, (totals.get(label) ?? 0) + quantity);
+  }
+
+  /** Notes an object's acknowledged size; of two changes the later by (epoch, seq) stays. */
+  setLevel(level: ObjectLevel): void {
+    const levels = this.#of(level.account).levels;
+    const key = `${level.service}/${level.namespace}/${level.object}`;
+    const before = levels.get(key);
+    if (!before || level.epoch > before.epoch || (level.epoch === before.epoch && level.seq > before.seq)) levels.set(key, level);
+  }
+
+  accounts(): string[] {
+    return [...this.#accounts.keys()];
+  }
+
+  totalsOf(account: string): BucketTotal[] {
+    const totals = this.#accounts.get(account)?.totals ?? new Map<string, number>();
+    return [...totals].map(([label, quantity]) => {
+      const [epoch, bucket, service, namespace, meter] = label.split("/");
+      return { account, epoch: Number(epoch), bucket: Number(bucket), service: service ?? "", namespace: namespace ?? "", meter: meter ?? "", source: this.source, quantity };
+    });
+  }
+
+  levelsOf(account: string): ObjectLevel[] {
+    return [...(this.#accounts.get(account)?.levels.values() ?? [])];
+  }
+
+  /** Forgets what Postgres now holds: totals of buckets that began before `openFrom` and did not grow since, and booked sizes. */
+  forget(account: string, booked: readonly BucketTotal[], levels: readonly ObjectLevel[], openFrom: number): void {
+    const own = this.#accounts.get(account);
+    if (!own) return;
+    for (const { epoch, bucket, service, namespace, meter, quantity } of booked) {
+      const label = `${epoch}/${bucket}/${service}/${namespace}/${meter}`;
+      // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
+      if (bucket < openFrom && (own.totals.get(label) ?? 0) <= quantity) own.totals.delete(label);
+    }
+    for (const level of levels) {
+      const key = `${level.service}/${level.namespace}/${level.object}`;
+      if (own.levels.get(key) === level) own.levels.delete(key);
+    }
+    if (own.totals.size === 0 && own.levels.size === 0) this.#accounts.delete(account);
+  }
+
+  #of(account: string): AccountTotals {
+    let own = this.#accounts.get(account);
+    if (!own) {
+      own = { totals: new Map(), levels: new Map() };
+      this.#accounts.set(account, own);
+    }
+    return own;
+  }
+}
+
+interface AccountTotals {
+  totals: Map<string, number>;
+  levels: Map<string, ObjectLevel>;
+}

@@ -1,0 +1,40 @@
+import { type Catalog, type Meter, type Plan } from "../catalog/catalog.ts";
+import type { Period } from "../kernel/window.ts";
+import type { Cap } from "./cap.ts";
+
+/** The hard limits of one meter in one period: base quantities, null where none stops. */
+export interface HardLimits {
+  plan: number | null;
+  cap: number | null;
+}
+
+export interface LimitsInForce {
+  meters: { meter: Meter; periods: Record<Period, HardLimits> }[];
+  /** Bytes one object may hold. */
+  objectCeiling: number | null;
+  /** Bytes of key + value in one request. */
+  payloadCeiling: number | null;
+}
+
+/**
+ * What stops an account, from its plan and its caps. A plan's allowance stops only where it is hard; a gauge has no window,
+ * so what its plan says stands under `month`, and a cap's period only dates its notification.
+ */
+export function limitsInForce(catalog: Catalog, plan: Plan, caps: readonly Cap[]): LimitsInForce {
+  const capped = (meter: string, period: Period): number | null =>
+    caps.find((c) => c.meter === meter && c.period === period && c.hardStop)?.capValue ?? null;
+  return {
+    meters: catalog.meters.map((meter) => {
+      const allowance = plan.allowances[meter.name];
+      const planLimit = (period: Period): number | null => {
+        if (!allowance?.hard) return null;
+        const stands = meter.kind === "gauge" ? "month" : allowance.period;
+        return stands === period ? allowance.quantity : null;
+      };
+      const periodLimits = (period: Period): HardLimits => ({ plan: planLimit(period), cap: capped(meter.name, period) });
+      return { meter, periods: { day: periodLimits("day"), month: periodLimits("month") } };
+    }),
+    objectCeiling: plan.ceilings["stateSqliteStorageBytesPerObject"] ?? null,
+    payloadCeiling: plan.ceilings["stateKeyValueSizeBytes"] ?? null,
+  };
+}

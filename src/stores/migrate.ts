@@ -1,0 +1,38 @@
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import postgres from "postgres";
+
+const MIGRATIONS = new URL("../../sql/migrations/", import.meta.url);
+/** Any constant of our own: all migrators of one database queue on it. */
+const MIGRATION_LOCK = 7_193_471_102;
+
+/**
+ * Brings a database to the newest schema: plain numbered SQL, forward only, each file in its own transaction, one migrator at
+ * a time. Throws when an applied file has changed since, or when the database is ahead of this program.
+ */
+export async function migrate(databaseUrl: string): Promise<{ applied: string[] }> {
+  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  try {
+    // A session lock, so that it covers every file; it falls with the connection should we die.
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    await sql`create table if not exists weir_migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
+    const done = new Map((await sql`select name, sha256 from weir_migrations`).map((r) => [String(r["name"]), String(r["sha256"])]));
+    const files = readdirSync(MIGRATIONS).filter((name) => name.endsWith(".sql")).sort();
+    const ahead = [...done.keys()].filter((name) => !files.includes(name));
+    if (ahead.length > 0) throw new Error(`The database is ahead of this Weir: it has ${ahead.join(", ")}. Start a newer Weir.`);
+    const applied: string[] = [];
+    for (const name of files) {
+      const text = readFileSync(new URL(name, MIGRATIONS), "utf8");
+      const hash = createHash("sha256").update(text).digest("hex");
+      const before = done.get(name);
+      if (before !== undefined && before !== hash) throw new Error(`Migration ${name} has changed since it was applied; migrations are forward only.`);
+      if (before !== undefined) continue;
+      // One simple-protocol message: the file and its mark commit or fail together.
+      await sql.unsafe(`begin;\n${text}\ninsert into weir_migrations (name, sha256) values ('${name}', '${hash}');\ncommit;`).simple();
+      applied.push(name);
+    }
+    return { applied };
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import { Redis } from "ioredis";
+import { unavailable } from "../kernel/errors.ts";
+
+/** A call that has no answer by then counts as unknown; the caller is told 503 (DESIGN §3: within 250 ms). */
+export const COMMAND_TIMEOUT_MS = 200;
+const CONNECT_TIMEOUT_MS = 5_000;
+const RECONNECT_MIN_MS = 50;
+const RECONNECT_MAX_MS = 1_000;
+/** Where a server without a run id of its own (the JavaScript one) is given one. It dies with the server's memory. */
+const RUN_ID_KEY = "weir:run-id";
+
+/** A connection that knows which incarnation of the server is at its other end. */
+export interface RedisConnection {
+  /** The raw client; only src/counters sends through it. */
+  readonly client: Redis;
+  /** The server's run id as read on *this* connection; throws `unavailable` while there is none. */
+  runId(): string;
+  /** Resolves when the server answers; rejects with `unavailable` after `timeoutMs`. */
+  ready(timeoutMs: number): Promise<void>;
+  /** Calls back whenever another incarnation than before is at the other end: what the last one held may be gone. */
+  onRunChange(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the metering connection. ioredis' defaults re-send after a lost reply (one call was counted four times), so: no
+ * re-sending, no offline queue, no retries, a time limit on every command. Integers come as text, since the client rounds at 2^53.
+ */
+export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
+  const client = new Redis(url, {
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    stringNumbers: true,
+    protocol: 2,
+    keepAlive: 10_000,
+    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
+  });
+  let runId: string | null = null;
+  let lastRunId: string | null = null;
+  const waiting = new Set<() => void>();
+  const listeners: (() => void)[] = [];
+
+  const learn = async (): Promise<void> => {
+    try {
+      runId = await readRunId(client);
+      const changed = lastRunId !== null && lastRunId !== runId;
+      lastRunId = runId;
+      if (changed) for (const listener of listeners) listener();
+      for (const wake of waiting) wake();
+      waiting.clear();
+    } catch {
+      // Connected, but not answering: start over, or the process would stay without a run id for good.
+      client.disconnect(true);
+    }
+  };
+  client.on("ready", () => void learn());
+  // From here to the next "ready" nothing may be sent: the server behind the next connection may be another one.
+  client.on("close", () => (runId = null));
+  // Every command reports its own failure; without a listener ioredis prints each lost connection to the console.
+  client.on("error", () => {});
+
+  return {
+    client,
+    runId: () => {
+      if (runId === null) throw unavailable("Redis");
+      return runId;
+    },
+    ready: (timeoutMs) =>
+      new Promise((resolve, reject) => {
+        if (runId !== null) return resolve();
+        const wake = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+        const timer = setTimeout(() => {
+          waiting.delete(wake);
+          reject(unavailable("Redis"));
+        }, timeoutMs);
+        waiting.add(wake);
+      }),
+    onRunChange: (listener) => void listeners.push(listener),
+    close: async () => {
+      await client.quit().catch(() => client.disconnect());
+    },
+  };
+}
+
+async function readRunId(client: Redis): Promise<string> {
+  const found = /^run_id:(\S+)/m.exec(await client.info("server"))?.[1];
+  if (found !== undefined) return found;
+  await client.set(RUN_ID_KEY, randomUUID(), "NX");
+  const minted = await client.get(RUN_ID_KEY);
+  if (minted === null) throw unavailable("Redis");
+  return minted;
+}
+
+/** Options for BullMQ, which wants to wait for ever on its blocking reads: its connections are never the metering one. */
+export function queueConnection(url: string): Redis {
+  const client = new Redis(url, { maxRetriesPerRequest: null, protocol: 2, retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS) });
+  client.on("error", () => {});
+  return client;
+}

@@ -1,0 +1,100 @@
+/**
+ * The rows of sql/migrations as the driver hands them over: bigint for int8, Date for timestamptz, string for numeric.
+ * test/integration/schema.test.ts holds this file against a migrated database, column by column.
+ */
+import type { ColumnType, GeneratedAlways } from "kysely";
+
+type Timestamp = ColumnType<Date, Date | string, Date | string>;
+/** A column that has a default: it may be left out when a row is made. */
+type Defaulted<T> = ColumnType<T, T | undefined, T>;
+
+export interface Database {
+  accounts: {
+    account: string;
+    name: string | null;
+    email: string | null;
+    billing_anchor_day: Defaulted<number>;
+    timezone: Defaulted<string>;
+    limits_version: Defaulted<bigint>;
+    epoch: Defaulted<bigint>;
+    foreign_seq: Defaulted<bigint>;
+    created_at: Timestamp;
+    updated_at: Timestamp;
+  };
+  api_keys: {
+    id: string;
+    account: string | null;
+    scope: string;
+    name: string | null;
+    secret_hash: Buffer;
+    last_four: string;
+    created_at: Timestamp;
+    expires_at: Timestamp | null;
+    revoked_at: Timestamp | null;
+  };
+  caps: {
+    account: string;
+    meter: string;
+    period: string;
+    cap_value: bigint;
+    hard_stop: boolean;
+    notify_at_percent: number;
+    updated_at: Timestamp;
+  };
+  catalog_versions: {
+    version: GeneratedAlways<bigint>;
+    document: ColumnType<unknown, string, string>;
+    sha256: string;
+    applied_at: Timestamp;
+  };
+  grants: {
+    account: string;
+    meter: string;
+    period: string;
+    window_start: Timestamp;
+    epoch: bigint;
+    granted: bigint;
+    sealed_at: Timestamp | null;
+  };
+  object_levels: {
+    account: string;
+    meter: string;
+    service: string;
+    namespace: string;
+    object: string;
+    bytes: bigint;
+    epoch: bigint;
+    seq: bigint;
+    updated_at: Timestamp;
+  };
+  services: {
+    account: string;
+    service: string;
+    worker_url: string | null;
+    created_at: Timestamp;
+  };
+  state_namespaces: {
+    account: string;
+    number: bigint;
+    service: string;
+    name: string;
+    created_at: Timestamp;
+    deleted_at: Timestamp | null;
+  };
+  subscriptions: {
+    account: string;
+    starts_at: Timestamp;
+    plan: string;
+    created_at: Timestamp;
+  };
+  usage_buckets: {
+    account: string;
+    bucket: Timestamp;
+    meter: string;
+    service: string;
+    namespace: string;
+    epoch: bigint;
+    source: string;
+    quantity: bigint;
+  };
+}

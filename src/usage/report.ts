@@ -1,0 +1,166 @@
+import type { Account } from "../accounts/account.ts";
+import { findAccount } from "../accounts/account-store.ts";
+import { plan, type Meter } from "../catalog/catalog.ts";
+import type { Snapshot } from "../counters/counters.ts";
+import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
+import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
+import { notFound, unavailable } from "../kernel/errors.ts";
+import { thresholdOf } from "../kernel/quantity.ts";
+import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/window.ts";
+import type { Cap } from "../limits/cap.ts";
+import { listCaps } from "../limits/cap-store.ts";
+import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
+import { DEFAULT_NOTIFY_PERCENT, limitFigures, type LimitFigures } from "./limit-state.ts";
+import { projectedExhaustion } from "./projection.ts";
+
+export interface MeterReport extends LimitFigures {
+  meter: string;
+  unit: string;
+  kind: "counter" | "gauge";
+  period: Period | null;
+  source: "plan" | "cap" | null;
+  resetsAt: string | null;
+  projectedExhaustionAt: string | null;
+}
+
+export interface CapReport extends Omit<LimitFigures, "limit"> {
+  meter: string;
+  period: Period;
+  capValue: number;
+  hardStop: boolean;
+  notifyAtPercent: number;
+  windowStart: string;
+  resetsAt: string;
+  /** The quantity at which the account is notified. */
+  notifyAt: number;
+  updatedAt: string;
+}
+
+export interface UsageReport {
+  account: string;
+  plan: string;
+  asOf: string;
+  windows: Record<Period, { start: string; end: string }>;
+  usage: { meters: Record<Period, Record<string, number>> };
+  meters: MeterReport[];
+  usageCaps: CapReport[];
+  billingEstimate: BillingEstimate;
+}
+
+/** A load makes the state readable; a second look may meet the next window, a third would be a fault. */
+const READ_ATTEMPTS_MAX = 3;
+
+interface View {
+  account: Account;
+  caps: Cap[];
+  snapshot: Snapshot;
+  windows: Record<Period, Window>;
+}
+
+/** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
+export async function usageReport(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
+  const view = await viewOf(stores, loader, account, now);
+  const { catalog } = stores.catalog;
+  const quantities = (period: Period): Record<string, number> =>
+    Object.fromEntries(catalog.meters.map((m) => [m.name, view.snapshot.meters.get(m.name)?.[period].used ?? 0]));
+  const month = quantities("month");
+  return {
+    account,
+    plan: view.account.plan,
+    asOf: iso(now),
+    windows: { day: isoWindow(view.windows.day), month: isoWindow(view.windows.month) },
+    usage: { meters: { day: quantities("day"), month } },
+    meters: catalog.meters.map((meter) => meterReport(meter, view, now)),
+    usageCaps: view.caps.map((cap) => capReport(cap, view)),
+    billingEstimate: billingEstimate({ catalog, plan: plan(catalog, view.account.plan), monthUsage: month, storageLevels: month }),
+  };
+}
+
+/** The account's caps with their state. */
+export async function capReports(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<CapReport[]> {
+  const view = await viewOf(stores, loader, account, now);
+  return view.caps.map((cap) => capReport(cap, view));
+}
+
+async function viewOf(stores: GateStores, loader: AccountLoader, accountId: string, now: number): Promise<View> {
+  const { db, counters, catalog } = stores;
+  const account = await findAccount(db, accountId, now);
+  if (!account) throw notFound(`Account ${accountId}`);
+  const caps = await listCaps(db, accountId);
+  const names = catalog.catalog.meters.map((m) => m.name);
+  const windows = windowsAt(now, account.calendar);
+  for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
+    const snapshot = await counters.read(accountId, names);
+    if (snapshot && isCurrent(snapshot, windows, names.length)) return { account, caps, snapshot, windows };
+    await loader.load(accountId, snapshot ? "turned" : "absent", snapshot?.header.epoch ?? 0, now);
+  }
+  throw unavailable("A steady view of the account");
+}
+
+// A clock that lags a little over midnight sees a window that is newer than its own: that one counts.
+const isCurrent = ({ header, meters }: Snapshot, windows: Record<Period, Window>, meterCount: number): boolean =>
+  meters.size === meterCount && header.day.start >= windows.day.start && header.month.start >= windows.month.start;
+
+const isoWindow = ({ start, end }: Window): { start: string; end: string } => ({ start: iso(start), end: iso(end) });
+
+function meterReport(meter: Meter, view: View, now: number): MeterReport {
+  const counters = view.snapshot.meters.get(meter.name);
+  const binding = counters ? bindingLimit(counters) : null;
+  const period = binding?.period ?? "month";
+  const { used = 0, held = 0 } = counters?.[period] ?? {};
+  const cap = binding?.source === "cap" ? view.caps.find((c) => c.meter === meter.name && c.period === binding.period) : undefined;
+  const figures = limitFigures(used, held, binding?.limit ?? null, cap?.notifyAtPercent ?? DEFAULT_NOTIFY_PERCENT);
+  const gauge = meter.kind === "gauge";
+  const projected = gauge ? null : projectedExhaustion(used, figures.remaining, view.windows[period], now);
+  return {
+    meter: meter.name,
+    unit: meter.unit,
+    kind: meter.kind,
+    period: gauge ? null : period,
+    ...figures,
+    source: binding?.source ?? null,
+    resetsAt: gauge ? null : iso(view.windows[period].end),
+    projectedExhaustionAt: projected === null ? null : iso(projected),
+  };
+}
+
+interface BindingLimit {
+  period: Period;
+  source: "plan" | "cap";
+  limit: number;
+}
+
+/** The limit that leaves least; null where none stops. */
+function bindingLimit(counters: MeterCounters): BindingLimit | null {
+  const limits = PERIODS.flatMap((period) => {
+    const c: PeriodCounters = counters[period];
+    const remaining = (limit: number): number => limit - c.used - c.held;
+    return [
+      ...(c.plan === null ? [] : [{ period, source: "plan" as const, limit: c.plan, remaining: remaining(c.plan) }]),
+      ...(c.cap === null ? [] : [{ period, source: "cap" as const, limit: c.cap, remaining: remaining(c.cap) }]),
+    ];
+  });
+  return limits.sort((a, b) => a.remaining - b.remaining || a.limit - b.limit)[0] ?? null;
+}
+
+function capReport(cap: Cap, { snapshot, windows }: View): CapReport {
+  const counters = snapshot.meters.get(cap.meter)?.[cap.period];
+  const { used, reserved, remaining, percent, state } = limitFigures(counters?.used ?? 0, counters?.held ?? 0, cap.capValue, cap.notifyAtPercent);
+  const window = windows[cap.period];
+  return {
+    meter: cap.meter,
+    period: cap.period,
+    capValue: cap.capValue,
+    hardStop: cap.hardStop,
+    notifyAtPercent: cap.notifyAtPercent,
+    used,
+    reserved,
+    remaining,
+    percent,
+    state,
+    windowStart: iso(window.start),
+    resetsAt: iso(window.end),
+    notifyAt: thresholdOf(cap.capValue, cap.notifyAtPercent),
+    updatedAt: iso(cap.updatedAt),
+  };
+}

@@ -1,0 +1,23 @@
+import { defineConfig } from "vitest/config";
+
+/** Pure tests need no servers; the others share one Postgres and one Redis, started only when one of them runs. */
+export default defineConfig({
+  test: {
+    // Two cores, and the servers want one of them: more workers only queue.
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts", "test/fault/**/*.test.ts"],
+          globalSetup: ["test/support/global-setup.ts"],
+        },
+      },
+    ],
+  },
+});
