@@ -128,7 +128,9 @@ function sweepDrafts() {
 function runtimePlace() {
   const runtime = RUNTIMES[platform()];
   if (!runtime) {
-    throw new LaunchError(`this Node (${process.versions.node}) is too old for it, and npm carries no newer one for ${platform()}: install Node 24.`);
+    throw new LaunchError(
+      `this Node (${process.versions.node}) is too old for it, and npm carries no newer one for ${platform()}: install Node 24.`,
+    );
   }
   const dir = path.join(RUNTIME_DIR, `node-${runtime.version}-${platform()}`);
   const binary = path.join("node_modules", runtime.name, "bin", "node");

@@ -44,7 +44,10 @@ const wholeNumber = (max: number, fallback: number) =>
     .refine((n) => n <= max, `must be a whole number from 0 to ${max}`)
     .default(fallback);
 
-const flag = z.enum(["0", "1", "false", "true"], "must be 1 or 0").transform((text) => text === "1" || text === "true").default(false);
+const flag = z
+  .enum(["0", "1", "false", "true"], "must be 1 or 0")
+  .transform((text) => text === "1" || text === "true")
+  .default(false);
 
 const serverUrl = (protocols: readonly string[], example: string) =>
   z
@@ -54,13 +57,19 @@ const serverUrl = (protocols: readonly string[], example: string) =>
 
 const SCHEMA = z
   .object({
-    WEIR_HOST: z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "must be a host name or an address").default("127.0.0.1"),
+    WEIR_HOST: z
+      .string()
+      .regex(/^[A-Za-z0-9.:_-]{1,253}$/, "must be a host name or an address")
+      .default("127.0.0.1"),
     PORT: wholeNumber(PORT_MAX, 8787),
     DATABASE_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:5432/weir"),
     REDIS_URL: serverUrl(["redis:", "rediss:"], "redis://:password@host:6379"),
     REDIS_CLUSTER_NODES: z
       .string()
-      .refine((text) => text.split(",").every((node) => /^[^\s,]+:\d{1,5}$/.test(node.trim())), "must be host:port pairs, separated by commas")
+      .refine(
+        (text) => text.split(",").every((node) => /^[^\s,]+:\d{1,5}$/.test(node.trim())),
+        "must be host:port pairs, separated by commas",
+      )
       .optional(),
     WEIR_ADMIN_KEY: z
       .string()
@@ -78,7 +87,11 @@ const SCHEMA = z
   })
   .superRefine((env, context) => {
     if (env.WEIR_TEST_CLOCK && env.NODE_ENV === "production") {
-      context.addIssue({ code: "custom", path: ["WEIR_TEST_CLOCK"], message: "is refused when NODE_ENV is production: its clock bills wrong days" });
+      context.addIssue({
+        code: "custom",
+        path: ["WEIR_TEST_CLOCK"],
+        message: "is refused when NODE_ENV is production: its clock bills wrong days",
+      });
     }
     if (env.REDIS_CLUSTER_NODES !== undefined) {
       const message = "is not supported yet: name one server in REDIS_URL";
@@ -94,11 +107,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => name in SCHEMA.shape && value !== ""));
   const parsed = SCHEMA.safeParse(given);
   if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => {
+    const faults = new Map<string, string>();
+    for (const { path, message } of parsed.error.issues) {
       const name = String(path[0]);
-      return SECRET.has(name) || !message.startsWith("must") ? `${name} ${message}` : `${name} ${message}, not "${env[name]}"`;
-    });
-    throw new ConfigError(`${faults.join("; ")}.`);
+      const shown = SECRET.has(name) || !message.startsWith("must") ? "" : `, not "${env[name]}"`;
+      if (!faults.has(name)) faults.set(name, `${name} ${message}${shown}`);
+    }
+    throw new ConfigError(`${[...faults.values()].join("; ")}.`);
   }
   const found = parsed.data;
   return {

@@ -3,13 +3,9 @@ import { defaultCatalog, parseCatalog } from "../catalog/parse.ts";
 import type { Api } from "./api.ts";
 import { CommandFailure } from "./failure.ts";
 
-/** The catalogue in force as the API answers it: the document alone, or beside its version. */
-type CatalogAnswer = Record<string, unknown> & { catalog?: unknown };
-
 /** The catalogue in force. Throws `CommandFailure` where the key may not read it. */
 export async function readCatalog(api: Api): Promise<Catalog> {
-  const body = await api.call<CatalogAnswer>("GET", "/v1/catalog", { withoutAccount: true });
-  return parseCatalog(body.catalog ?? body);
+  return parseCatalog(await api.call("GET", "/v1/catalog", { withoutAccount: true }));
 }
 
 /** The catalogue in force, or the one that ships with Weir where the key may not read it (an account's own key). */

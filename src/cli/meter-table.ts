@@ -51,7 +51,11 @@ export function meterTable(usage: Pick<UsageAnswer, "meters" | "asOf">, options:
     { title: "", align: "right" },
     { title: "RESETS" },
   ];
-  const lines = table(columns, shown.map((m) => meterRow(m, withReserved, now, out)), out.style);
+  const lines = table(
+    columns,
+    shown.map((m) => meterRow(m, withReserved, now, out)),
+    out.style,
+  );
   if (!out.interactive) return lines;
   // The bar stands after the padded row: its own escape sequences would upset the column widths.
   return lines.map((line, i) => (i === 0 ? `${" ".repeat(BAR_WIDTH)}  ${line}` : `${meterBar(shown[i - 1], out)}  ${line}`));

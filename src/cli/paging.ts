@@ -20,7 +20,10 @@ export function pageable(command: Command): Command {
     .option("--cursor <cursor>", "go on where a page ended");
 }
 
-export const pageQuery = (options: PageOptions): Record<string, string | number | undefined> => ({ limit: options.limit, cursor: options.cursor });
+export const pageQuery = (options: PageOptions): Record<string, string | number | undefined> => ({
+  limit: options.limit,
+  cursor: options.cursor,
+});
 
 /** The line that says there is more, and how to see it. */
 export function moreLines(page: Page): string[] {

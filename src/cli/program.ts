@@ -63,9 +63,12 @@ export async function buildProgram(meant: string | null, version: string, json =
     .option("--url <url>", "the API's address (WEIR_URL; default http://127.0.0.1:8787)")
     .option("--key <key>", "the API key (WEIR_KEY)")
     .option("--account <account>", "the account to act for (WEIR_ACCOUNT)")
-    .addHelpText("after", "\nExit codes: 0 ok, 1 failed, 2 usage, 3 denied by a limit.\nStart here: npm start, then `weir demo` in another terminal.");
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 ok, 1 failed, 2 usage, 3 denied by a limit.\nStart here: npm start, then `weir demo` in another terminal.",
+    );
   // Set first: subcommands copy these settings when they are made. With --json the error is printed once, by `report`.
-  program.exitOverride().helpCommand(false);
+  program.exitOverride().helpCommand(false).configureHelp({ showGlobalOptions: true });
   program.showSuggestionAfterError(true).showHelpAfterError("(run with --help to see what is possible)");
   if (json) program.showHelpAfterError(false).configureOutput({ outputError: () => undefined });
   for (const [name, entry] of Object.entries(COMMANDS)) {

@@ -1,9 +1,18 @@
-import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { startJobs } from "../../jobs/worker.ts";
+import { findAccount, putAccount } from "../accounts/account-store.ts";
 import type { Config } from "../config.ts";
+import { createEngine, type Engine } from "../engine.ts";
+import { buildApp } from "../http/app.ts";
+import { SettableClock, systemClock } from "../kernel/clock.ts";
+import { WeirError } from "../kernel/errors.ts";
+import { openState } from "../state/open-state.ts";
 import { migrate } from "../stores/migrate.ts";
 
 export const DEMO_ACCOUNT = "acct_demo";
+const DEMO_PLAN = "free";
+const QUEUE_NAME = "jobs";
 
 /** What `start` has opened and read. */
 export interface Ground {
@@ -14,6 +23,7 @@ export interface Ground {
   redisDurable: boolean | null;
   /** The operator's key, scope `admin`. */
   adminKey: string;
+  /** Told what a person should know, one sentence a call. */
   log: (line: string) => void;
 }
 
@@ -24,16 +34,66 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** The composition of a running Weir: schema, engine, demo account, jobs, HTTP; listening when it returns. */
+/** The composition of a running Weir: schema, engine, demo account, data plane, jobs, HTTP; listening when it returns. */
 export async function serve(ground: Ground): Promise<Served> {
-  await migrate(ground.databaseUrl);
-  const server = createServer((_request, response) => response.end("ok"));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(ground.config.port, ground.config.host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let next = closers.pop(); next; next = closers.pop()) await next();
   };
+  try {
+    return { port: await open(ground, closers), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open({ config, log, ...ground }: Ground, closers: (() => Promise<void>)[]): Promise<number> {
+  const { redisUrl, redisDurable, adminKey } = ground;
+  const onTrouble = (error: unknown): void => log(sentence(error));
+  const testClock = config.testClock ? new SettableClock() : undefined;
+  await migrate(ground.databaseUrl).catch((error: unknown) => {
+    throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
+  });
+  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble });
+  closers.push(() => engine.close());
+  await seedDemo(engine);
+  const state = await openState(engine, join(config.dataDir, "state"), onTrouble);
+  closers.push(() => state.close());
+  const jobs = await startJobs({ engine, redisUrl, queueName: QUEUE_NAME, onTrouble });
+  closers.push(() => jobs.close());
+  const app = await buildApp({
+    engine,
+    state,
+    adminKey,
+    redisDurable,
+    runJobs: () => jobs.runAll(),
+    // stdout holds the ready line alone.
+    logger: { level: config.logLevel, stream: process.stderr },
+    ...(testClock === undefined ? {} : { testClock }),
+  });
+  closers.push(() => app.close());
+  await app.listen({ host: config.host, port: config.port });
+  return (app.server.address() as AddressInfo).port;
+}
+
+async function connect(options: Parameters<typeof createEngine>[0]): Promise<Engine> {
+  try {
+    return await createEngine(options);
+  } catch (error) {
+    if (!(error instanceof WeirError && error.code === "unavailable")) throw error;
+    throw new Error("Redis or Postgres does not answer: see REDIS_URL and DATABASE_URL.", { cause: error });
+  }
+}
+
+async function seedDemo(engine: Engine): Promise<void> {
+  const now = engine.clock.now();
+  if (await findAccount(engine.db, DEMO_ACCOUNT, now)) return;
+  await putAccount(engine.db, DEMO_ACCOUNT, { name: "Demo", plan: DEMO_PLAN }, DEMO_PLAN, now);
+}
+
+/** A connection refused on both IPv4 and IPv6 comes as an AggregateError, whose own message is empty. */
+function sentence(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(sentence).join(", ");
+  return error instanceof Error ? error.message : String(error);
 }

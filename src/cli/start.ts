@@ -41,7 +41,10 @@ async function open(config: Config, closers: Closers): Promise<string> {
   const [databaseUrl, redis] = await Promise.all([openPostgres(config, closers), openRedis(config, closers)]);
   const credentialsFile = join(config.dataDir, "credentials.json");
   const adminKey = config.adminKey ?? (await keptKey(credentialsFile)) ?? mintKey("admin").key;
-  const served = await serve({ config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, log: say });
+  const ground = { config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, log: say };
+  const served = await serve(ground).catch((error: NodeJS.ErrnoException) => {
+    throw error.syscall === "listen" ? portError(error, config.host, config.port) : error;
+  });
   closers.push(() => served.close());
   const url = `http://${shownHost(config.host)}:${served.port}`;
   await writePrivate(credentialsFile, `${JSON.stringify({ url, key: adminKey, account: DEMO_ACCOUNT }, null, 2)}\n`);

@@ -24,7 +24,8 @@ export async function valueBody(word: string | null, options: ValueOptions): Pro
     if (word !== null) throw usageError("The value is given twice: as an argument and with --file.", "Leave one out.");
     return bytesBody(await readBytes(options.file), options.base64 === true);
   }
-  if (word === null) throw usageError("The value is missing.", "Give it as the last argument, as @path, or with --file <path> (- for stdin).");
+  if (word === null)
+    throw usageError("The value is missing.", "Give it as the last argument, as @path, or with --file <path> (- for stdin).");
   if (word.startsWith("@@")) return { value: word.slice(1), encoding: options.base64 ? "base64" : "text" };
   if (word.startsWith("@")) return bytesBody(await readBytes(word.slice(1)), options.base64 === true);
   return { value: word, encoding: options.base64 ? "base64" : "text" };

@@ -95,12 +95,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
     transform: jsonSchemaTransform,
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
-  registerRoutes(app, options);
+  await registerRoutes(app, options);
   await app.ready();
   return app;
 }
 
-function registerRoutes(app: App, options: AppOptions): void {
+async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;
   healthRoutes(app, options);
   checkRoutes(app, engine);
@@ -110,7 +110,7 @@ function registerRoutes(app: App, options: AppOptions): void {
   catalogRoutes(app, engine);
   accountRoutes(app, engine);
   keyRoutes(app, engine);
-  serviceRoutes(app, { state });
-  stateRoutes(app, { state });
+  await app.register(serviceRoutes, { state });
+  await app.register(stateRoutes, { state });
   if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
 }

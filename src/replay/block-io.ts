@@ -17,6 +17,7 @@ export function parseBlockIo(line: string): TraceOperation {
   const code = op.toLowerCase();
   if (code !== READ && code !== WRITE) throw new TraceLineError(`operation "${op.slice(0, 40)}" is neither 28 (read) nor 2a (write)`);
   if (!/^\d{1,19}$/.test(lbn)) throw new TraceLineError("lbn is not a block address");
+  const bytes = wholeNumber(size, "size");
   return checkedOperation({
     kind: code === READ ? "get" : "put",
     service: null,
@@ -24,7 +25,7 @@ export function parseBlockIo(line: string): TraceOperation {
     // BigInt: a 32-bit shift would fold addresses of disks over 2 TB onto one another.
     object: (BigInt(lbn) >> OBJECT_SHIFT).toString(),
     key: lbn,
-    bytes: wholeNumber(size, "size"),
+    bytes: code === READ ? 0 : bytes,
     alongside: null,
   });
 }

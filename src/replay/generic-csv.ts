@@ -18,19 +18,25 @@ export function genericCsvParser(header: string): (line: string) => TraceOperati
     const cells = csvCells(line);
     if (cells.length !== names.length) throw new TraceLineError(`it has ${cells.length} fields, the header ${names.length}`);
     const size = cells[bytes] ?? "";
+    const stored = size === "" ? 0 : wholeNumber(size, "bytes");
+    const kind = operationKind(cells[op] ?? "");
     return checkedOperation({
-      kind: operationKind(cells[op] ?? ""),
+      kind,
       service: cells[service] || null,
       namespace: cells[namespace] || null,
       object: cells[object] ?? "",
       key: cells[key] ?? "",
-      bytes: size === "" ? 0 : wholeNumber(size, "bytes"),
+      bytes: kind === "put" ? stored : 0,
       alongside: null,
     });
   };
 }
 
-const headerNames = (line: string): string[] => line.replace(/^\ufeff/, "").split(",").map((name) => name.trim().toLowerCase());
+const headerNames = (line: string): string[] =>
+  line
+    .replace(/^\ufeff/, "")
+    .split(",")
+    .map((name) => name.trim().toLowerCase());
 
 /** RFC 4180 cells of one line: quoted where they hold a comma, `""` for a quote. A quoted line break is not supported. */
 export function csvCells(line: string): string[] {

@@ -12,7 +12,7 @@ export interface TraceOperation {
   namespace: string | null;
   object: string;
   key: string;
-  /** Size of the value that a `put` writes. */
+  /** Size of the value that a `put` writes; 0 for the others. */
   bytes: number;
   /** Usage of other meters that this line stands for (a web request's), or null. */
   alongside: Readonly<Record<string, number>> | null;

@@ -149,7 +149,8 @@ function serverSpec(place: Place, port: number, options: PostgresOptions): Serve
     log_checkpoints: "off",
     timezone: "UTC",
     log_timezone: "UTC",
-    ...(options.fast ? { fsync: "off", synchronous_commit: "off", full_page_writes: "off", autovacuum: "off" } : {}),
+    // synchronous_commit stays on: off, a killed Postgres forgets its last commits (measured), and tests kill it.
+    ...(options.fast ? { fsync: "off", full_page_writes: "off", autovacuum: "off" } : {}),
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   return {

@@ -137,7 +137,12 @@ async function programSpec(running: Running, program: RedisProgram, options: Red
   };
   // In a file, not in the arguments: those are shown to every user by `ps`.
   const file = join(running.cwd, "redis.conf");
-  await writePrivate(file, Object.entries(settings).map(([name, value]) => `${name} ${JSON.stringify(value)}\n`).join(""));
+  await writePrivate(
+    file,
+    Object.entries(settings)
+      .map(([name, value]) => `${name} ${JSON.stringify(value)}\n`)
+      .join(""),
+  );
   return { ...running, command: program.path, args: [file] };
 }
 

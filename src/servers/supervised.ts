@@ -71,7 +71,7 @@ export class SupervisedServer {
 
   /** Starts it and waits until it answers. Throws an Error with the end of its log when it does not. */
   async start(): Promise<void> {
-        const child = await this.#spawn();
+    const child = await this.#spawn();
     try {
       await this.#untilReady(child);
     } catch (error) {

@@ -22,7 +22,11 @@ export async function chooseUnprivileged(): Promise<Unprivileged> {
   if (await succeeds([...NAMESPACE_PREFIX, "true"])) return { kind: "namespace" };
   const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
   for (const name of FALLBACK_USERS) {
-    const [, , uid, gid] = passwd.split("\n").find((line) => line.startsWith(`${name}:`))?.split(":") ?? [];
+    const [, , uid, gid] =
+      passwd
+        .split("\n")
+        .find((line) => line.startsWith(`${name}:`))
+        ?.split(":") ?? [];
     if (Number(uid) > 0) return { kind: "user", name, uid: Number(uid), gid: Number(gid) };
   }
   throw new Error(

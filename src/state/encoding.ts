@@ -27,5 +27,4 @@ export function textOf(value: Uint8Array): string | null {
   }
 }
 
-export const base64Of = (value: Uint8Array): string =>
-  Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+export const base64Of = (value: Uint8Array): string => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");

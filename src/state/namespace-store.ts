@@ -1,7 +1,8 @@
-import { busy } from "./waiting-line.ts";
 import { iso } from "../kernel/window.ts";
 import { type Db, loadQuery, reachPostgres, runQuery } from "../stores/database.ts";
+import { ofAccount } from "./account-reference.ts";
 import type { Namespace } from "./namespace.ts";
+import { busy } from "./waiting-line.ts";
 
 /** Attempts to create against other processes' creations in the same account; each loss means that one of them won. */
 const ATTEMPTS_MAX = 100;
@@ -33,7 +34,7 @@ export async function insertNamespace(
   const { account, service, name } = wanted;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const parameters = [account, service, name, iso(now), classLimit];
-    const [row] = await runQuery<{ number: bigint | null; live: bigint; taken: boolean }>(db, CREATE, parameters);
+    const [row] = await ofAccount(account, runQuery<{ number: bigint | null; live: bigint; taken: boolean }>(db, CREATE, parameters));
     if (!row) continue;
     if (row.number !== null) return { outcome: "created", namespace: { ...wanted, number: Number(row.number), createdAt: now } };
     if (row.taken) return { outcome: "taken" };

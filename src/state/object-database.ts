@@ -56,8 +56,7 @@ export function getEntry(file: SqliteFile, key: string): { entry: Entry; value: 
 const LIST = "select key, value_size, created_at, updated_at from entries where key > ? order by key limit ?";
 
 /** At most `limit` entries after the key `after`, in key order. */
-export const listEntries = (file: SqliteFile, after: string, limit: number): Entry[] =>
-  file.statement(LIST).all(after, limit).map(toEntry);
+export const listEntries = (file: SqliteFile, after: string, limit: number): Entry[] => file.statement(LIST).all(after, limit).map(toEntry);
 
 const toEntry = (row: Record<string, unknown>): Entry => ({
   key: String(row["key"]),
@@ -70,7 +69,12 @@ const toEntry = (row: Record<string, unknown>): Entry => ({
  * The database file of an object that begins with one value, built in memory: its size is known, exactly, before
  * anything of it is on disk, so a denied first write leaves no file behind.
  */
-export function newObjectImage(names: ObjectNames, key: string, value: Uint8Array, now: number): { image: Uint8Array; entry: Entry; bytes: number } {
+export function newObjectImage(
+  names: ObjectNames,
+  key: string,
+  value: Uint8Array,
+  now: number,
+): { image: Uint8Array; entry: Entry; bytes: number } {
   const memory = new DatabaseSync(":memory:");
   try {
     memory.exec(SCHEMA);

@@ -44,7 +44,10 @@ export function announceObject(index: SqliteFile, object: string): void {
 
 /** Names announced and not listed yet. */
 export const announcedObjects = (index: SqliteFile, limit: number): string[] =>
-  index.statement("select object from creating order by object limit ?").all(limit).map((row) => String(row["object"]));
+  index
+    .statement("select object from creating order by object limit ?")
+    .all(limit)
+    .map((row) => String(row["object"]));
 
 const LIST_OBJECT = `
   insert into objects (object, storage, created_at, last_seen_at) values (?1, ?2, ?3, ?3)
@@ -86,12 +89,15 @@ const LIST = "select object, storage, created_at, last_seen_at from objects wher
 
 /** At most `limit` objects after the name `after`, in key order. */
 export function listIndexed(index: SqliteFile, after: string, limit: number): ObjectEntry[] {
-  return index.statement(LIST).all(after, limit).map((row) => ({
-    objectKey: String(row["object"]),
-    storageBytes: Number(row["storage"]),
-    createdAt: Number(row["created_at"]),
-    lastSeenAt: Number(row["last_seen_at"]),
-  }));
+  return index
+    .statement(LIST)
+    .all(after, limit)
+    .map((row) => ({
+      objectKey: String(row["object"]),
+      storageBytes: Number(row["storage"]),
+      createdAt: Number(row["created_at"]),
+      lastSeenAt: Number(row["last_seen_at"]),
+    }));
 }
 
 /** Bytes of all objects together. */

@@ -1,5 +1,6 @@
 import { iso } from "../kernel/window.ts";
 import { type Db, reachPostgres } from "../stores/database.ts";
+import { ofAccount } from "./account-reference.ts";
 
 /** A service as its account set it up. One that was never set up exists all the same, without a worker. */
 export interface Service {
@@ -27,18 +28,17 @@ export async function upsertService(
   now: number,
 ): Promise<Service> {
   const { workerUrl } = change;
-  const row = await reachPostgres(
-    db
-      .insertInto("services")
-      .values({ account, service, worker_url: workerUrl ?? null, created_at: iso(now) })
-      .onConflict((conflict) =>
-        conflict.columns(["account", "service"]).doUpdateSet((eb) => ({
-          worker_url: workerUrl === undefined ? eb.ref("services.worker_url") : workerUrl,
-        })),
-      )
-      .returningAll()
-      .executeTakeFirstOrThrow(),
-  );
+  const statement = db
+    .insertInto("services")
+    .values({ account, service, worker_url: workerUrl ?? null, created_at: iso(now) })
+    .onConflict((conflict) =>
+      conflict.columns(["account", "service"]).doUpdateSet((eb) => ({
+        worker_url: workerUrl === undefined ? eb.ref("services.worker_url") : workerUrl,
+      })),
+    )
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  const row = await ofAccount(account, reachPostgres(statement));
   return toService(row);
 }
 

@@ -26,7 +26,10 @@ async function writeAndKill(folder: string, round: number): Promise<Map<string, 
     if (output.split("\n").length > linesOf(round)) child.kill("SIGKILL");
   });
   await Promise.all([exited, once(child.stdout, "close")]);
-  const whole = output.slice(0, output.lastIndexOf("\n")).split("\n").map((line) => line.split(" "));
+  const whole = output
+    .slice(0, output.lastIndexOf("\n"))
+    .split("\n")
+    .map((line) => line.split(" "));
   return new Map(whole.map(([, object = "", n]) => [object, Number(n)]));
 }
 
@@ -54,7 +57,9 @@ it("kill -9 at any point leaves the old value or the new one, and an index that 
       const listed = await allObjects(context);
       for (const object of acknowledged.keys()) expect(listed.has(object)).toBe(true);
       // Nothing on disk is unlisted: an object more than acknowledged at most, the one whose creation was cut off.
-      const files = readdirSync(dir.path, { recursive: true }).map(String).filter((path) => /objects\/..\/[0-9a-f]{64}\.sqlite$/.test(path));
+      const files = readdirSync(dir.path, { recursive: true })
+        .map(String)
+        .filter((path) => /objects\/..\/[0-9a-f]{64}\.sqlite$/.test(path));
       expect(files.length).toBe(listed.size);
       for (const object of listed.keys()) await getValue(context, { namespace: room, object }, "value");
       const corrected = await allObjects(context);
@@ -63,7 +68,9 @@ it("kill -9 at any point leaves the old value or the new one, and an index that 
       for (const [object, bytes] of corrected) {
         const database = new DatabaseSync(objectPath(dir.path, room, object), { readOnly: true });
         expect(database.prepare("pragma integrity_check").get()).toEqual({ integrity_check: "ok" });
-        const size = database.prepare("select (page_count - freelist_count) * 4096 as n from pragma_page_count, pragma_freelist_count").get();
+        const size = database
+          .prepare("select (page_count - freelist_count) * 4096 as n from pragma_page_count, pragma_freelist_count")
+          .get();
         database.close();
         expect(bytes).toBe(size?.["n"]);
         sum += bytes;

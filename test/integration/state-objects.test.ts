@@ -17,7 +17,9 @@ const at = (object: string, namespace = room): Address => ({ namespace, object }
 /** Every file under `folder` with its bytes: what "changes nothing" is held against. */
 function contents(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return Object.fromEntries(files.map((entry) => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), "base64")]));
+  return Object.fromEntries(
+    files.map((entry) => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), "base64")]),
+  );
 }
 
 const valueOf = async (context: StateContext, address: Address, key: string): Promise<string> =>
@@ -113,8 +115,18 @@ describe("a denied operation", () => {
     await context.files.index(room, -1, totalStorage),
   ];
   const refusals: [string, () => never][] = [
-    ["denied", () => { throw DENIED; }],
-    ["without an answer", () => { throw new WeirError("unavailable", "Redis is away."); }],
+    [
+      "denied",
+      () => {
+        throw DENIED;
+      },
+    ],
+    [
+      "without an answer",
+      () => {
+        throw new WeirError("unavailable", "Redis is away.");
+      },
+    ],
   ];
 
   it.each(refusals)("%s leaves values, sizes, listings and every byte on disk as they were", async (_, refuse) => {
@@ -123,7 +135,8 @@ describe("a denied operation", () => {
     // The listing is a read itself: it moves lastSeenAt, once.
     await listing(plane.context);
     const before = [await listing(plane.context), contents(dir.path)];
-    decide = (request) => (request.operation === "put" || request.operation === "delete-value" ? refuse() : undefined);
+    // The peek before a large write passes, as it does when another write takes the last row in between.
+    decide = ({ operation, mode }) => (mode !== "peek" && (operation === "put" || operation === "delete-value") ? refuse() : undefined);
     const attempts = [
       () => putValue(plane.context, at("room-1"), "counter", text("2")),
       () => putValue(plane.context, at("room-1"), "huge", Buffer.alloc(2_000_000)),
@@ -163,10 +176,12 @@ describe("turns", () => {
   it("100 puts at once to one object all land, in the order they came", async () => {
     const numbers = Array.from({ length: 100 }, (_, n) => n);
     decide = () => new Promise((resolve) => setImmediate(resolve));
-    await Promise.all(numbers.flatMap((n) => [
-      putValue(plane.context, at("room-1"), "last", text(String(n))),
-      putValue(plane.context, at("room-1"), `key-${n}`, text(String(n))),
-    ]));
+    await Promise.all(
+      numbers.flatMap((n) => [
+        putValue(plane.context, at("room-1"), "last", text(String(n))),
+        putValue(plane.context, at("room-1"), `key-${n}`, text(String(n))),
+      ]),
+    );
     expect(await valueOf(plane.context, at("room-1"), "last")).toBe("99");
     const { items } = await listKeys(plane.context, at("room-1"), { limit: 1_000 });
     expect(items.map((entry) => entry.key).toSorted()).toEqual(["last", ...numbers.map((n) => `key-${n}`)].toSorted());
@@ -182,11 +197,11 @@ describe("turns", () => {
       return answer.promise;
     };
     const put = putValue(plane.context, at("room-1"), "counter", text("new"));
-    const refused = expect(put).rejects.toBe(DENIED);
+    const refused = put.catch((error: unknown) => error);
     await asking.promise;
     const read = valueOf(plane.context, at("room-1"), "counter");
     answer.reject(DENIED);
-    await refused;
+    expect(await refused).toBe(DENIED);
     expect(await read).toBe("old");
   });
 
@@ -199,75 +214,5 @@ describe("turns", () => {
     const sizes = new Map(plane.asked.filter((request) => request.storageBytes).map((r) => [r.object, r.storageBytes?.set ?? 0]));
     const sum = [...sizes.values()].reduce((total, bytes) => total + bytes, 0);
     expect(await plane.context.files.index(room, -1, totalStorage)).toBe(sum);
-  });
-});
-
-describe("names", () => {
-  const hostile = [
-    "..", ".", "...", "../../etc/passwd".replaceAll("/", "\\"), "Room", "room", "ROOM", "CON", "nul.txt", "a".repeat(512), "😀".repeat(512),
-    "é", "e\u0301", "%2e%2e", "'; drop table entries; --", "\"", "-wal", " ", "index.sqlite",
-  ];
-
-  const keysFor = (object: string): string[] => [object, [...`${object}/`].slice(-512).join("")];
-
-  it("of any kind are objects and keys of their own, inside the folder", async () => {
-    for (const object of hostile) {
-      for (const key of keysFor(object)) await putValue(plane.context, at(object), key, text(`${object}|${key}`));
-    }
-    for (const object of hostile) {
-      for (const key of keysFor(object)) expect(await valueOf(plane.context, at(object), key)).toBe(`${object}|${key}`);
-    }
-    const { items } = await listObjects(plane.context, room, { limit: 1_000 });
-    expect(items.map((entry) => entry.objectKey).toSorted()).toEqual(hostile.toSorted());
-    for (const path of Object.keys(contents(dir.path))) expect(path.slice(dir.path.length)).toMatch(/^[a-z0-9/.-]+$/);
-  });
-
-  it("of accounts that differ in case only are two accounts", async () => {
-    const accounts = ["acct_a", "ACCT_A", "..", "."].map((account) => ({ ...room, account }));
-    for (const namespace of accounts) await putValue(plane.context, at("room-1", namespace), "who", text(namespace.account));
-    for (const namespace of accounts) expect(await valueOf(plane.context, at("room-1", namespace), "who")).toBe(namespace.account);
-  });
-});
-
-describe("lists", () => {
-  it("page through 2,500 keys in the order of their bytes, each once", async () => {
-    const keys = Array.from({ length: 2_497 }, (_, n) => `key-${(n * 7_919) % 2_497}`).concat("\uffee", "😀", "é");
-    const batch = 250;
-    for (let from = 0; from < keys.length; from += batch) {
-      await Promise.all(keys.slice(from, from + batch).map((key) => putValue(plane.context, at("room-1"), key, text("v"))));
-    }
-    const seen: string[] = [];
-    const pages: number[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await listKeys(plane.context, at("room-1"), { limit: 1_000, cursor });
-      seen.push(...page.items.map((entry) => entry.key));
-      pages.push(page.items.length);
-      cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined);
-    expect(pages).toEqual([1_000, 1_000, 500]);
-    expect(seen).toEqual(keys.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
-    expect(plane.asked.slice(-3).map((request) => request.usage["state_sqlite_rows_read"])).toEqual([1_000, 1_000, 500]);
-  });
-
-  it("name a namespace's objects with their bytes and when they were seen", async () => {
-    const created = plane.clock.now();
-    for (const object of ["b", "a", "c"]) await putValue(plane.context, at(object), "k", text("v"));
-    plane.clock.advance(60_000);
-    await getValue(plane.context, at("a"), "k");
-    await putValue(plane.context, at("b"), "big", Buffer.alloc(100_000));
-    const first = await listObjects(plane.context, room, { limit: 2 });
-    const second = await listObjects(plane.context, room, { limit: 2, cursor: first.nextCursor ?? "" });
-    expect(first.items).toEqual([
-      { objectKey: "a", storageBytes: 12_288, createdAt: created, lastSeenAt: created + 60_000 },
-      { objectKey: "b", storageBytes: expect.toSatisfy((bytes: number) => bytes > 112_000 && bytes < 125_000), createdAt: created, lastSeenAt: created + 60_000 },
-    ]);
-    expect(second).toEqual({ items: [{ objectKey: "c", storageBytes: 12_288, createdAt: created, lastSeenAt: created }], nextCursor: null });
-  });
-
-  it("refuse a cursor of another list", async () => {
-    for (const object of ["a", "b"]) await putValue(plane.context, at(object), "k", text("v"));
-    const { nextCursor } = await listObjects(plane.context, room, { limit: 1 });
-    await expect(listKeys(plane.context, at("a"), { limit: 1, cursor: nextCursor ?? "" })).rejects.toMatchObject({ code: "validation_failed" });
   });
 });

@@ -22,7 +22,7 @@ function faultsOf(action: () => unknown): { path: string; message: string }[] {
   throw new Error("nothing was refused");
 }
 
-const seats = { name: "seats", product: "state", unit: "seat", kind: "counter", description: "People who sign in." };
+const seats = { name: "seats", product: "state", unit: "seat", kind: "counter", description: "People." };
 const team = {
   key: "team",
   name: "Team",
@@ -200,7 +200,7 @@ describe("the difference of two catalogues", () => {
       ],
     });
     expect(diffCatalogs(catalog, merged).map((change) => change.text)).toEqual([
-      '+ meters.seats: {"name":"seats","product":"state","unit":"seat","kind":"counter","description":"People who sign in.","failurePolicy":"deny"}',
+      '+ meters.seats: {"name":"seats","product":"state","unit":"seat","kind":"counter","description":"People.","failurePolicy":"deny"}',
       '~ plans.pro.charges.state_requests.priceUsdMicros: "150000" → "200000"',
     ]);
     expect(diffCatalogs(merged, catalog).map((change) => [change.kind, change.path])).toEqual([

@@ -190,6 +190,18 @@ describe("other charges of a plan", () => {
     });
   });
 
+  test("a gauge's allowance is a level, whatever period it is written under", () => {
+    const document = parsePlan(catalog, {
+      key: "x",
+      name: "X",
+      subscriptionUsdMicrosPerMonth: 0,
+      allowances: { kv_storage_bytes: { quantity: 100, period: "day", hard: true } },
+      charges: { kv_storage_bytes: { model: "per_unit", unitSize: 1, priceUsdMicros: "2" } },
+    });
+    const line = ratePlanLine(document, meter(catalog, "kv_storage_bytes"), 103n);
+    expect(line.rated).toMatchObject({ billable: "3", amountUsdMicros: 6n });
+  });
+
   test("a gauge's average need not be whole: 5,000,002,500.5 bytes → 2,500.5 over → 0.5001 → 1", () => {
     const line = ratePlanLine(pro, meter(catalog, "state_sqlite_storage_bytes"), "5000002500.5");
     expect(line.rated).toMatchObject({ billable: "2500.5", amountUsdMicros: 1n });

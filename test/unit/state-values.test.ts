@@ -48,12 +48,17 @@ describe("a cursor", () => {
     expect(decodeCursor("keys", encodeCursor("keys", name))).toBe(name);
   });
 
-  it.each(["", "x", "!!", "a2V5cw", `${encodeCursor("keys", "a")}=`, encodeCursor("objects", "a"), Buffer.from([0x6b, 0xff]).toString("base64url")])(
-    "refuses %j",
-    (cursor) => {
-      expect(() => decodeCursor("keys", cursor)).toThrow(expect.objectContaining({ code: "validation_failed" }));
-    },
-  );
+  it.each([
+    "",
+    "x",
+    "!!",
+    "a2V5cw",
+    `${encodeCursor("keys", "a")}=`,
+    encodeCursor("objects", "a"),
+    Buffer.from([0x6b, 0xff]).toString("base64url"),
+  ])("refuses %j", (cursor) => {
+    expect(() => decodeCursor("keys", cursor)).toThrow(expect.objectContaining({ code: "validation_failed" }));
+  });
 
   it("ends with the last row, also when the last page is full", () => {
     expect(toPage(["a", "b", "c"], 2, "keys", (row) => row)).toEqual({ items: ["a", "b"], nextCursor: encodeCursor("keys", "b") });

@@ -25,7 +25,9 @@ export function register(command: Command): void {
     .argument("[id]")
     .action(
       action(async (context, [id = ""]) => {
-        const body = await context.api.call<Account>("GET", path`/v1/accounts/${id || (await accountOf(context))}`, { withoutAccount: true });
+        const body = await context.api.call<Account>("GET", path`/v1/accounts/${id || (await accountOf(context))}`, {
+          withoutAccount: true,
+        });
         show(context, body, (account) => accountLines(account, context));
         return EXIT.ok;
       }),
@@ -35,7 +37,8 @@ export function register(command: Command): void {
     .action(action<AccountOptions>((context, [id = ""], options) => put(context, id, options)));
   settings(command.command("update").description("change an account (operator)").argument("<id>")).action(
     action<AccountOptions>((context, [id = ""], options) => {
-      if (Object.keys(settingsOf(options)).length === 0) throw usageError("Say what to change.", "For example --plan pro or --timezone Europe/Berlin.");
+      if (Object.keys(settingsOf(options)).length === 0)
+        throw usageError("Say what to change.", "For example --plan pro or --timezone Europe/Berlin.");
       return put(context, id, options);
     }),
   );
@@ -48,7 +51,10 @@ export function register(command: Command): void {
     .action(
       action<{ atPeriodEnd?: boolean }>(async (context, [id = "", plan = ""], options) => {
         const effective = options.atPeriodEnd ? "period_end" : "now";
-        const body = await context.api.call<Account>("PUT", path`/v1/accounts/${id}/subscription`, { body: { plan, effective }, withoutAccount: true });
+        const body = await context.api.call<Account>("PUT", path`/v1/accounts/${id}/subscription`, {
+          body: { plan, effective },
+          withoutAccount: true,
+        });
         const when = options.atPeriodEnd ? "from the next billing month on" : "in force for the next check";
         show(context, body, () => [`${id}: plan ${plan}, ${when}.`]);
         return EXIT.ok;
@@ -82,7 +88,10 @@ async function put(context: Context, id: string, options: AccountOptions): Promi
 }
 
 async function list(context: Context, _args: Args, options: PageOptions): Promise<typeof EXIT.ok> {
-  const body = await context.api.call<{ accounts: Account[] } & Page>("GET", "/v1/accounts", { query: pageQuery(options), withoutAccount: true });
+  const body = await context.api.call<{ accounts: Account[] } & Page>("GET", "/v1/accounts", {
+    query: pageQuery(options),
+    withoutAccount: true,
+  });
   show(context, body, ({ accounts }) => {
     const columns = [{ title: "ACCOUNT" }, { title: "PLAN" }, { title: "NAME" }, { title: "CREATED" }];
     const rows = accounts.map((a) => [text(a.account ?? a.id), text(a["plan"]), text(a["name"]), text(a["createdAt"])]);
@@ -92,7 +101,10 @@ async function list(context: Context, _args: Args, options: PageOptions): Promis
 }
 
 function accountLines(account: Account, context: Context): string[] {
-  return fields(Object.entries(account).map(([name, value]) => [name, text(value)] as const), context.out.style);
+  return fields(
+    Object.entries(account).map(([name, value]) => [name, text(value)] as const),
+    context.out.style,
+  );
 }
 
 const text = (value: unknown): string => {

@@ -7,7 +7,8 @@ import { usageError } from "../failure.ts";
 /** The largest file that is read: the shipped catalogue has 20 kB. */
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
-const FILE_HELP = "\nThe file holds any of products, meters, operations and plans; each entry replaces the one of the same name or is added.";
+const FILE_HELP =
+  "\nThe file holds any of products, meters, operations and plans; each entry replaces the one of the same name or is added.";
 
 interface Applied {
   version?: number;

@@ -45,7 +45,10 @@ export function register(command: Command): void {
 
 async function check(context: Context, [operation = ""]: Args, options: CheckOptions): Promise<ExitCode> {
   if (operation === "" && options.usage === undefined && options.storageDelta === undefined && options.storageSet === undefined) {
-    throw usageError("Say what to check: an operation, or --usage <meter=n>.", "For example: weir check put, or weir check --usage state_requests=1.");
+    throw usageError(
+      "Say what to check: an operation, or --usage <meter=n>.",
+      "For example: weir check put, or weir check --usage state_requests=1.",
+    );
   }
   const decision = await context.api.call<Decision>("POST", "/v1/check", { body: await checkBody(context, operation, options) });
   if (context.json) printJson(context, decision);
@@ -55,11 +58,26 @@ async function check(context: Context, [operation = ""]: Args, options: CheckOpt
 
 async function checkBody(context: Context, operation: string, options: CheckOptions): Promise<Record<string, unknown>> {
   const storageBytes =
-    options.storageSet !== undefined ? { set: options.storageSet } : options.storageDelta !== undefined ? { delta: options.storageDelta } : undefined;
+    options.storageSet !== undefined
+      ? { set: options.storageSet }
+      : options.storageDelta !== undefined
+        ? { delta: options.storageDelta }
+        : undefined;
   const { service, namespace, object, usage, payloadBytes, mode, idempotencyKey } = options;
   const account = await accountOf(context);
   // JSON leaves out what is undefined, and so does the check.
-  return { account, service, namespace, object, operation: operation || undefined, usage, storageBytes, payloadBytes, mode, idempotencyKey };
+  return {
+    account,
+    service,
+    namespace,
+    object,
+    operation: operation || undefined,
+    usage,
+    storageBytes,
+    payloadBytes,
+    mode,
+    idempotencyKey,
+  };
 }
 
 function decisionLines(decision: Decision, context: Context): string[] {
@@ -67,7 +85,13 @@ function decisionLines(decision: Decision, context: Context): string[] {
   const lines = [decision.allowed ? style.good("allowed") : style.bad("denied")];
   for (const denial of decision.denials) lines.push(`  ${denial.message}`, ...denialLines(denial, systemClock.now(), style));
   const right = "right" as const;
-  const columns = [{ title: "METER" }, { title: "WINDOW" }, { title: "USED", align: right }, { title: "LIMIT", align: right }, { title: "LEFT", align: right }];
+  const columns = [
+    { title: "METER" },
+    { title: "WINDOW" },
+    { title: "USED", align: right },
+    { title: "LIMIT", align: right },
+    { title: "LEFT", align: right },
+  ];
   const rows = Object.entries(decision.meters).map(([meter, m]) => [
     meter,
     m.period ?? "–",

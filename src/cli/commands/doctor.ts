@@ -51,7 +51,12 @@ async function probe(context: Context, path: string): Promise<Answer | CommandFa
   }
 }
 
-const failed = (check: string, failure: CommandFailure): Finding => ({ check, state: "failed", found: failure.message, remedy: failure.remedy });
+const failed = (check: string, failure: CommandFailure): Finding => ({
+  check,
+  state: "failed",
+  found: failure.message,
+  remedy: failure.remedy,
+});
 
 function credentials(context: Context): Finding {
   const { credentialsFile, key, keyWithheldFor } = context.api.connection;
@@ -68,36 +73,34 @@ function credentials(context: Context): Finding {
   return { check, state: "ok", found: "a key is known", remedy: null };
 }
 
-/** `/ready` as findings: one for each part it names, whatever it calls them. */
+/** `/ready` as findings: the whole, and one for each part it names. */
 function readiness(answer: Answer): Finding[] {
   const ok = answer.status === 200;
-  const remedy = ok ? null : "Read the server's log: a part it needs does not answer.";
+  const remedy = ok ? null : "A store it needs does not answer: read the server's log.";
   const whole: Finding = { check: "ready", state: ok ? "ok" : "failed", found: ok ? "takes requests" : `status ${answer.status}`, remedy };
-  const parts: Finding[] = [];
   const body = typeof answer.body === "object" && answer.body !== null ? answer.body : {};
-  const listed: unknown = "checks" in body ? body.checks : body;
-  for (const [name, value] of Object.entries(typeof listed === "object" && listed !== null ? listed : {})) {
-    if (typeof value === "object" && value !== null) parts.push(part(name, value as Record<string, unknown>));
-  }
-  return [whole, ...parts];
+  const parts = Object.entries(body).filter((entry): entry is [string, Record<string, unknown>] => typeof entry[1] === "object");
+  return [whole, ...parts.filter(([, value]) => value !== null).map(([name, value]) => part(name, value))];
 }
 
-function part(name: string, value: Record<string, unknown>): Finding {
-  const bad = value["ok"] === false || value["status"] === "failed" || value["status"] === "down";
-  const warning = value["warning"];
-  const rest = Object.entries(value).filter(([member]) => !["ok", "warning", "remedy"].includes(member));
-  const details = rest.map(([member, v]) => `${member} ${typeof v === "object" ? JSON.stringify(v) : String(v)}`).join(", ");
+/** `ok: false` has failed; a note on a part that works is a warning; what else it says is shown as it is. */
+function part(check: string, value: Record<string, unknown>): Finding {
+  const note = typeof value["note"] === "string" ? value["note"] : null;
+  const figures = Object.entries(value).filter(([member]) => member !== "ok" && member !== "note");
+  const found = [note ?? "", ...figures.map(([member, v]) => `${member}: ${JSON.stringify(v)}`)].filter((s) => s !== "").join("; ");
+  const bad = value["ok"] === false;
   return {
-    check: name,
-    state: bad ? "failed" : typeof warning === "string" ? "warning" : "ok",
-    found: [typeof warning === "string" ? warning : "", details].filter((s) => s !== "").join("; ") || (bad ? "not well" : "well"),
-    remedy: typeof value["remedy"] === "string" ? value["remedy"] : null,
+    check,
+    state: bad ? "failed" : note === null ? "ok" : "warning",
+    found: found || (bad ? "does not answer" : "answers"),
+    remedy: null,
   };
 }
 
 function key(answer: Answer): Finding {
   const body = typeof answer.body === "object" && answer.body !== null ? answer.body : {};
-  if (answer.status === 200) return { check: "key", state: "ok", found: `good for ${"account" in body ? String(body.account) : "this account"}`, remedy: null };
+  if (answer.status === 200)
+    return { check: "key", state: "ok", found: `good for ${"account" in body ? String(body.account) : "this account"}`, remedy: null };
   const message = "message" in body ? String(body.message) : `status ${answer.status}`;
   const remedies: Record<number, string> = {
     400: "Name an account with --account or WEIR_ACCOUNT.",
@@ -112,7 +115,10 @@ function findingLines(findings: readonly Finding[], context: Context): string[] 
   const paint = { ok: style.good, warning: style.warning, failed: style.bad };
   const rows = findings.map((f) => [f.check, { text: f.state, paint: paint[f.state] }, f.found]);
   const remedies = findings.flatMap((f) => (f.remedy === null ? [] : [`→ ${f.check}: ${f.remedy}`]));
-  return [...table([{ title: "CHECK" }, { title: "STATE" }, { title: "FOUND" }], rows, style), ...(remedies.length > 0 ? ["", ...remedies] : [])];
+  return [
+    ...table([{ title: "CHECK" }, { title: "STATE" }, { title: "FOUND" }], rows, style),
+    ...(remedies.length > 0 ? ["", ...remedies] : []),
+  ];
 }
 
 const exitCodeOf = (findings: readonly Finding[]): ExitCode => (findings.some((f) => f.state === "failed") ? EXIT.failed : EXIT.ok);

@@ -12,7 +12,7 @@ interface ApiKey {
   name?: string | null;
   createdAt?: string | null;
   expiresAt?: string | null;
-  lastUsedAt?: string | null;
+  revokedAt?: string | null;
 }
 
 interface WhoseOptions {
@@ -64,8 +64,22 @@ async function list(context: Context, _args: Args, options: WhoseOptions & PageO
   const base = await keysPath(context, options.operator === true);
   const body = await context.api.call<{ keys: ApiKey[] } & Page>("GET", base, { query: pageQuery(options), withoutAccount: true });
   show(context, body, ({ keys }) => {
-    const columns = [{ title: "ID" }, { title: "SCOPE" }, { title: "NAME" }, { title: "CREATED" }, { title: "EXPIRES" }];
-    const rows = keys.map((k) => [k.id, k.scope, k.name ?? "–", k.createdAt ?? "–", k.expiresAt ?? "never"]);
+    const columns = [
+      { title: "ID" },
+      { title: "SCOPE" },
+      { title: "NAME" },
+      { title: "CREATED" },
+      { title: "EXPIRES" },
+      { title: "STATE" },
+    ];
+    const rows = keys.map((k) => [
+      k.id,
+      k.scope,
+      k.name ?? "–",
+      k.createdAt ?? "–",
+      k.expiresAt ?? "never",
+      k.revokedAt ? "revoked" : "in use",
+    ]);
     return [...table(columns, rows, context.out.style), ...moreLines(body)];
   });
   return EXIT.ok;
@@ -73,7 +87,11 @@ async function list(context: Context, _args: Args, options: WhoseOptions & PageO
 
 async function create(context: Context, _args: Args, options: CreateOptions): Promise<typeof EXIT.ok> {
   const operator = OPERATOR_SCOPES.includes(options.scope);
-  if (options.operator && !operator) throw usageError(`A key of scope ${options.scope} belongs to an account.`, `Leave out --operator, or use --scope ${OPERATOR_SCOPES.join(" or ")}.`);
+  if (options.operator && !operator)
+    throw usageError(
+      `A key of scope ${options.scope} belongs to an account.`,
+      `Leave out --operator, or use --scope ${OPERATOR_SCOPES.join(" or ")}.`,
+    );
   const body = await context.api.call<ApiKey & { key: string }>("POST", await keysPath(context, operator), {
     withoutAccount: true,
     body: {

@@ -35,8 +35,8 @@ export function register(command: Command): void {
     .description("the account's caps and where they stand")
     .action(
       action(async (context) => {
-        const body = await context.api.call<{ caps?: Cap[]; usageCaps?: Cap[] }>("GET", "/v1/usage/caps");
-        show(context, body, ({ caps, usageCaps }) => capLines(caps ?? usageCaps ?? [], context));
+        const body = await context.api.call<{ caps: Cap[] }>("GET", "/v1/usage/caps");
+        show(context, body, ({ caps }) => capLines(caps, context));
         return EXIT.ok;
       }),
     );

@@ -47,14 +47,34 @@ function pricingLines(pricing: Pricing, only: string, out: Surface): string[] {
 function productLines(product: Product, out: Surface): string[] {
   const { style } = out;
   const lines = [`${style.strong(product.name)}  ${style.faint(product.summary)}`];
-  lines.push(...table([{ title: "METER" }, { title: "UNIT" }, { title: "WHAT IT COUNTS" }], product.meter_details.map((m) => [m.name, m.unit, m.description]), style));
+  lines.push(
+    ...table(
+      [{ title: "METER" }, { title: "UNIT" }, { title: "WHAT IT COUNTS" }],
+      product.meter_details.map((m) => [m.name, m.unit, m.description]),
+      style,
+    ),
+  );
   if (product.limit_fields.length > 0) {
     const columns = [{ title: "LIMIT" }, { title: "FREE", align: "right" }, { title: "PRO", align: "right" }] as const;
-    lines.push("", ...table(columns, product.limit_fields.map((f) => [f.name, figure(f.free), figure(f.pro)]), style));
+    lines.push(
+      "",
+      ...table(
+        columns,
+        product.limit_fields.map((f) => [f.name, figure(f.free), figure(f.pro)]),
+        style,
+      ),
+    );
   }
   if (product.pricing_fields.length > 0) {
     const columns = [{ title: "PRICE" }, { title: "VALUE", align: "right" }] as const;
-    lines.push("", ...table(columns, product.pricing_fields.map((f) => [f.name, figure(f.value)]), style));
+    lines.push(
+      "",
+      ...table(
+        columns,
+        product.pricing_fields.map((f) => [f.name, figure(f.value)]),
+        style,
+      ),
+    );
   }
   return lines;
 }

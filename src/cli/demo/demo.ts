@@ -55,7 +55,9 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
   const standing = limitToReach(usage);
   const run = await createRun(context, account);
   const { err } = context;
-  err.line(`${err.style.strong("Weir demo")}: account ${account} on plan ${usage.plan}, ${count(standing.limit ?? 0)} ${METER} a ${standing.period ?? "window"}.`);
+  err.line(
+    `${err.style.strong("Weir demo")}: account ${account} on plan ${usage.plan}, ${count(standing.limit ?? 0)} ${METER} a ${standing.period ?? "window"}.`,
+  );
   if ((standing.remaining ?? 0) === 0) {
     err.line("They are used up already; this is what the next operation is told:");
     return { account, operations: 0, denial: await firstDenial(run), usage };

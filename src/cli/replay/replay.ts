@@ -124,5 +124,7 @@ function progressLine(context: Context, tally: Tally, progress: number | null, e
 /** A damaged .gz is the file's fault, not Weir's: zlib says so with codes like Z_BUF_ERROR. */
 function unpackFailure(error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code.startsWith("Z_") ? new CommandFailure(`The trace cannot be unpacked (${code}): the file is damaged or cut off.`, { cause: error }) : error;
+  return code.startsWith("Z_")
+    ? new CommandFailure(`The trace cannot be unpacked (${code}): the file is damaged or cut off.`, { cause: error })
+    : error;
 }

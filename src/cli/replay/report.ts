@@ -36,10 +36,18 @@ export function reportLines(result: ReplayResult, style: Style): string[] {
   ];
   const reasons = tally.reasons();
   if (reasons.length > 0) {
-    lines.push("", ...table([{ title: "NOT ALLOWED BECAUSE" }, { title: "OPERATIONS", align: right }], reasons.map(([r, n]) => [r, count(n)]), style));
+    lines.push(
+      "",
+      ...table(
+        [{ title: "NOT ALLOWED BECAUSE" }, { title: "OPERATIONS", align: right }],
+        reasons.map(([r, n]) => [r, count(n)]),
+        style,
+      ),
+    );
   }
   lines.push("", ...meterLines(result.verification.meters, style));
-  if (unreadable.count > 0) lines.push("", style.warning(`${count(unreadable.count)} lines could not be read and were left out (${unreadable.first ?? ""}).`));
+  if (unreadable.count > 0)
+    lines.push("", style.warning(`${count(unreadable.count)} lines could not be read and were left out (${unreadable.first ?? ""}).`));
   return [...lines, ...result.notes, "", verdictLine(result, style)];
 }
 
@@ -65,10 +73,13 @@ function meterLines(meters: readonly MeterVerdict[], style: Style): string[] {
 
 function verdictLine(result: ReplayResult, style: Style): string {
   const { meters, tookMs } = result.verification;
-  if (proven(meters)) return style.good(`Self-check passed: Postgres holds exactly what this replay counted (booked within ${duration(tookMs)}).`);
+  if (proven(meters))
+    return style.good(`Self-check passed: Postgres holds exactly what this replay counted (booked within ${duration(tookMs)}).`);
   const wrong = meters.filter((m) => m.state === "missing" || m.state === "too much");
   if (wrong.length === 0) {
-    return style.warning("Self-check open: some operations had no answer, so they may or may not have counted. Nothing contradicts the count.");
+    return style.warning(
+      "Self-check open: some operations had no answer, so they may or may not have counted. Nothing contradicts the count.",
+    );
   }
   const what = wrong.map((m) => `${m.meter} ${count(Math.abs(m.booked - m.counted))} ${m.state}`).join(", ");
   const waited = tookMs >= BOOKING_WAIT_MS ? ` after ${duration(tookMs)}` : "";

@@ -22,7 +22,13 @@ export type Retry = "idempotent" | "only if never sent";
  * One exchange, sent again where that is safe, a bounded number of times. Null: it was sent and what came of it is not known.
  * Throws when nothing was ever sent, and for answers that no repetition mends (401, 403).
  */
-export async function exchangeWithRetry(api: Api, method: Method, path: string, options: CallOptions, retry: Retry): Promise<Answer | null> {
+export async function exchangeWithRetry(
+  api: Api,
+  method: Method,
+  path: string,
+  options: CallOptions,
+  retry: Retry,
+): Promise<Answer | null> {
   let wait = WAIT_FIRST_MS;
   let unanswered = false;
   let last: unknown = null;

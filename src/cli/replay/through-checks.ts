@@ -66,7 +66,10 @@ export class ThroughChecks {
   }
 
   async #send(batch: readonly Prepared[]): Promise<void> {
-    const results = await sendChecks(this.#run.api, batch.map((p) => p.check));
+    const results = await sendChecks(
+      this.#run.api,
+      batch.map((p) => p.check),
+    );
     for (const [i, { outcome, decision }] of results.entries()) {
       const prepared = batch[i];
       if (!prepared) continue;

@@ -39,11 +39,20 @@ export const namespacesPath = (service: string): string => path`/v1/services/${s
 export const namespacePath = (service: string, namespace: string): string => `${namespacesPath(service)}${path`/${namespace}`}`;
 
 export async function listNamespaces(context: Context, _args: Args, options: Listing): Promise<Ok> {
-  const body = await context.api.call<{ namespaces: Namespace[] } & Page>("GET", namespacesPath(options.service), { query: pageQuery(options) });
+  const body = await context.api.call<{ namespaces: Namespace[] } & Page>("GET", namespacesPath(options.service), {
+    query: pageQuery(options),
+  });
   show(context, body, ({ namespaces }) => {
     if (namespaces.length === 0) return [`No namespaces. Create one: weir state create --service ${options.service} Room`];
     const columns = [{ title: "NAMESPACE" }, { title: "ID" }, { title: "STORED", align: right }, { title: "CREATED" }];
-    return [...table(columns, namespaces.map((n) => [n.name, n.id, bytes(n.storageBytes), n.createdAt]), context.out.style), ...moreLines(body)];
+    return [
+      ...table(
+        columns,
+        namespaces.map((n) => [n.name, n.id, bytes(n.storageBytes), n.createdAt]),
+        context.out.style,
+      ),
+      ...moreLines(body),
+    ];
   });
   return EXIT.ok;
 }

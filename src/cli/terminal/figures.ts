@@ -26,14 +26,22 @@ export const quantity = (n: number, unit: string): string => (unit === "byte" ? 
 export function usd(micros: number): string {
   const sign = micros < 0 ? "-" : "";
   const whole = BigInt(Math.abs(micros));
-  const fraction = (whole % 1_000_000n).toString().padStart(6, "0").replace(/0{1,4}$/, "");
+  const fraction = (whole % 1_000_000n)
+    .toString()
+    .padStart(6, "0")
+    .replace(/0{1,4}$/, "");
   return `${sign}$${(whole / 1_000_000n).toLocaleString("en-US")}.${fraction}`;
 }
 
 /** A length of time in its two largest units: `3 h 20 min`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
-  const units: [string, number][] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
+  const units: [string, number][] = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ];
   const parts: string[] = [];
   let rest = seconds;
   for (const [name, size] of units) {

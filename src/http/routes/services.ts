@@ -1,6 +1,6 @@
-import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { notFound } from "../../kernel/errors.ts";
 import type { State } from "../../state/state.ts";
+import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
 import { toService } from "./state-answers.ts";
 import { serviceAnswer, serviceBody, serviceParams } from "./state-schemas.ts";
@@ -8,11 +8,11 @@ import { serviceAnswer, serviceBody, serviceParams } from "./state-schemas.ts";
 const tags = ["services"];
 
 /** A service's settings. A service needs none to be used: only alarms ask where its worker is. */
-export const serviceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+export function serviceRoutes(app: App, { state }: { state: State }): void {
   app.route({
     method: "GET",
     url: "/v1/services/:service",
-    preHandler: allow("admin", "data_plane", "account", "read_only"),
+    ...allow("admin", "data_plane", "account", "read_only"),
     schema: { tags, summary: "A service's settings", params: serviceParams, response: { 200: serviceAnswer } },
     handler: async (request) => {
       const { service } = request.params;
@@ -25,7 +25,7 @@ export const serviceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app
   app.route({
     method: "PUT",
     url: "/v1/services/:service",
-    preHandler: allow("admin", "data_plane", "account"),
+    ...allow("admin", "data_plane", "account"),
     schema: {
       tags,
       summary: "Set a service up, or change it",
@@ -35,4 +35,4 @@ export const serviceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app
     },
     handler: async (request) => toService(await state.putService(accountOf(request), request.params.service, request.body)),
   });
-};
+}

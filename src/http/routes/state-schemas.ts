@@ -2,11 +2,6 @@ import { z } from "zod";
 import { isKeyName, isObjectName, NAMESPACE_NAME_PATTERN, NAMESPACE_PATTERN, SERVICE_PATTERN } from "../../kernel/ids.ts";
 import { ENCODINGS } from "../../state/encoding.ts";
 
-/** Rows on one page of a list (CONTRACT §3). */
-const PAGE_DEFAULT = 100;
-const PAGE_MAX = 1_000;
-/** A cursor holds a name of 2,048 bytes at most, in base64. */
-const CURSOR_LENGTH_MAX = 4_096;
 const WORKER_URL_LENGTH_MAX = 2_048;
 
 const service = z.string().regex(SERVICE_PATTERN, "must be 1–64 of A–Z a–z 0–9 _ . : -").describe("The account's name for a service.");
@@ -15,17 +10,15 @@ const namespace = z
   .regex(NAMESPACE_PATTERN, "must be a name such as Room, or state_namespace_<n>")
   .describe("A namespace by its name or its id.");
 const object = z.string().refine(isObjectName, "must be 1–512 characters without / and control characters").describe("An object's name.");
-const key = z.string().refine(isKeyName, "must be 1–512 characters without control characters").describe("A key of the object; escape / as %2F.");
+const key = z
+  .string()
+  .refine(isKeyName, "must be 1–512 characters without control characters")
+  .describe("A key of the object; escape / as %2F.");
 
 export const serviceParams = z.object({ service });
 export const namespaceParams = z.object({ service, namespace });
 export const objectParams = z.object({ service, namespace, object });
 export const valueParams = z.object({ service, namespace, object, key });
-
-export const pageQuery = z.object({
-  limit: z.coerce.number().pipe(z.int().min(1).max(PAGE_MAX)).default(PAGE_DEFAULT).describe("Rows on the page."),
-  cursor: z.string().min(1).max(CURSOR_LENGTH_MAX).optional().describe("The nextCursor of the page before."),
-});
 
 export const serviceBody = z.strictObject({
   workerUrl: z

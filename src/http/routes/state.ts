@@ -1,7 +1,8 @@
-import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { decodeValue } from "../../state/encoding.ts";
 import type { State } from "../../state/state.ts";
+import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
+import { pageLimit, pageQuerySchema, type PageQuery } from "../page.ts";
 import { toDeletedNamespace, toDeletedValue, toKeys, toNamespace, toNamespaces, toObjects, toStored, toValue } from "./state-answers.ts";
 import * as schemas from "./state-schemas.ts";
 
@@ -19,30 +20,33 @@ const VALUE = `${OBJECTS}/:object/values/:key`;
 const VALUE_BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The reference data plane. Every call is metered; a denied one answers 429 (413 for a payload too large) and changes nothing. */
-export const stateRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
-  await app.register(namespaceRoutes, { state });
-  await app.register(objectRoutes, { state });
-};
+export function stateRoutes(app: App, { state }: { state: State }): void {
+  namespaceRoutes(app, state);
+  listRoutes(app, state);
+  valueRoutes(app, state);
+}
 
-const namespaceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+const pageOf = (query: PageQuery) => ({ limit: pageLimit(query), cursor: query.cursor });
+
+function namespaceRoutes(app: App, state: State): void {
   app.route({
     method: "GET",
     url: NAMESPACES,
-    preHandler: reading,
+    ...reading,
     schema: {
       tags,
       summary: "List a service's namespaces, newest first",
       params: schemas.serviceParams,
-      querystring: schemas.pageQuery,
+      querystring: pageQuerySchema,
       response: { 200: schemas.namespacesAnswer },
     },
-    handler: async (request) => toNamespaces(await state.listNamespaces(accountOf(request), request.params.service, request.query)),
+    handler: async (request) => toNamespaces(await state.listNamespaces(accountOf(request), request.params.service, pageOf(request.query))),
   });
 
   app.route({
     method: "POST",
     url: NAMESPACES,
-    preHandler: writing,
+    ...writing,
     schema: {
       tags,
       summary: "Create a namespace",
@@ -59,7 +63,7 @@ const namespaceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { s
   app.route({
     method: "DELETE",
     url: NAMESPACE,
-    preHandler: writing,
+    ...writing,
     schema: {
       tags,
       summary: "Delete a namespace with all its objects",
@@ -68,41 +72,44 @@ const namespaceRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { s
     },
     handler: async (request) => toDeletedNamespace(await state.deleteNamespace({ account: accountOf(request), ...request.params })),
   });
-};
+}
 
-const objectRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { state }) => {
+function listRoutes(app: App, state: State): void {
   app.route({
     method: "GET",
     url: OBJECTS,
-    preHandler: reading,
+    ...reading,
     schema: {
       tags,
       summary: "List a namespace's objects by name",
       params: schemas.namespaceParams,
-      querystring: schemas.pageQuery,
+      querystring: pageQuerySchema,
       response: { 200: schemas.objectsAnswer },
     },
-    handler: async (request) => toObjects(await state.listObjects({ account: accountOf(request), ...request.params }, request.query)),
+    handler: async (request) =>
+      toObjects(await state.listObjects({ account: accountOf(request), ...request.params }, pageOf(request.query))),
   });
 
   app.route({
     method: "GET",
     url: KEYS,
-    preHandler: reading,
+    ...reading,
     schema: {
       tags,
       summary: "List an object's keys",
       params: schemas.objectParams,
-      querystring: schemas.pageQuery,
+      querystring: pageQuerySchema,
       response: { 200: schemas.keysAnswer },
     },
-    handler: async (request) => toKeys(await state.listKeys({ account: accountOf(request), ...request.params }, request.query)),
+    handler: async (request) => toKeys(await state.listKeys({ account: accountOf(request), ...request.params }, pageOf(request.query))),
   });
+}
 
+function valueRoutes(app: App, state: State): void {
   app.route({
     method: "GET",
     url: VALUE,
-    preHandler: reading,
+    ...reading,
     schema: { tags, summary: "Read a value", params: schemas.valueParams, response: { 200: schemas.valueAnswer } },
     handler: async (request) => {
       const { key, ...object } = request.params;
@@ -113,7 +120,7 @@ const objectRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { stat
   app.route({
     method: "PUT",
     url: VALUE,
-    preHandler: writing,
+    ...writing,
     bodyLimit: VALUE_BODY_BYTES_MAX,
     schema: {
       tags,
@@ -132,11 +139,11 @@ const objectRoutes: FastifyPluginAsyncZod<{ state: State }> = async (app, { stat
   app.route({
     method: "DELETE",
     url: VALUE,
-    preHandler: writing,
+    ...writing,
     schema: { tags, summary: "Delete a value", params: schemas.valueParams, response: { 200: schemas.valueDeletedAnswer } },
     handler: async (request) => {
       const { key, ...object } = request.params;
       return toDeletedValue(await state.delete({ account: accountOf(request), ...object }, key), key);
     },
   });
-};
+}

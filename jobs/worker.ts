@@ -1,0 +1,103 @@
+import { Queue, Worker } from "bullmq";
+import type { Engine } from "../src/engine.ts";
+import { queueConnection } from "../src/stores/redis.ts";
+import type { Job } from "./job.ts";
+import { prepareLedger } from "./prepare-ledger.ts";
+import { rollUpUsage } from "./roll-up-usage.ts";
+
+const JOBS: readonly Job[] = [rollUpUsage, prepareLedger];
+
+/** A braced prefix keeps the queue in one slot of a cluster. */
+const QUEUE_PREFIX = "{weir}";
+/** A job whose worker is killed may be taken up again this often; at BullMQ's default of 1 the second kill ends it for good. */
+const STALLS_MAX = 1_000;
+/** Finished jobs tell nobody anything: a few stay for whoever looks. */
+const KEEP_COMPLETED = 100;
+const KEEP_FAILED = 1_000;
+/** Each worker rings by itself too, this much later than the queue would have. */
+const SWEEP_FACTOR = 2;
+const CLOSE_TIMEOUT_MS = 3_000;
+
+export interface Jobs {
+  /** Runs every job once, in order, and resolves when all are done. */
+  runAll(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface JobsOptions {
+  engine: Engine;
+  redisUrl: string;
+  queueName: string;
+  onTrouble: (error: unknown) => void;
+}
+
+/** Starts ringing and running the jobs in this process. Any number of processes may. */
+export async function startJobs({ engine, redisUrl, queueName, onTrouble }: JobsOptions): Promise<Jobs> {
+  const bell = new Bells(engine, onTrouble);
+  const connection = queueConnection(redisUrl);
+  const workerConnection = queueConnection(redisUrl);
+  const queue = new Queue(queueName, {
+    connection,
+    prefix: QUEUE_PREFIX,
+    defaultJobOptions: { removeOnComplete: { count: KEEP_COMPLETED }, removeOnFail: { count: KEEP_FAILED } },
+  });
+  const worker = new Worker(queueName, (job) => bell.ring(job.name), {
+    connection: workerConnection,
+    prefix: QUEUE_PREFIX,
+    maxStalledCount: STALLS_MAX,
+    concurrency: JOBS.length,
+  });
+  queue.on("error", onTrouble);
+  worker.on("error", onTrouble);
+  for (const job of JOBS) await queue.upsertJobScheduler(job.name, { every: job.everyMs }, { name: job.name });
+  const timers = JOBS.map((job) => setInterval(() => void bell.ringIfSilent(job), job.everyMs * SWEEP_FACTOR));
+  return {
+    runAll: async () => {
+      for (const job of JOBS) await job.run(engine);
+    },
+    close: async () => {
+      for (const timer of timers) clearInterval(timer);
+      const closing = Promise.all([worker.close(), queue.close()]).then(() => bell.idle());
+      const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
+      await Promise.race([closing, late]);
+      connection.disconnect();
+      workerConnection.disconnect();
+    },
+  };
+}
+
+/** Runs a job when it is rung for; one run of a job at a time in this process, a second ring waits for the first. */
+class Bells {
+  readonly #engine: Engine;
+  readonly #onTrouble: (error: unknown) => void;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #rung = new Set<string>();
+
+  constructor(engine: Engine, onTrouble: (error: unknown) => void) {
+    this.#engine = engine;
+    this.#onTrouble = onTrouble;
+  }
+
+  async ring(name: string): Promise<void> {
+    const job = JOBS.find((j) => j.name === name);
+    if (!job) return;
+    this.#rung.add(name);
+    const running = this.#running.get(name);
+    if (running) return running;
+    const run = job
+      .run(this.#engine)
+      .catch(this.#onTrouble)
+      .finally(() => this.#running.delete(name));
+    this.#running.set(name, run);
+    return run;
+  }
+
+  /** The queue has not rung since the last look: its schedule may be lost. */
+  async ringIfSilent(job: Job): Promise<void> {
+    if (!this.#rung.delete(job.name)) await this.ring(job.name);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+}

@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { accountChangeSchema, type Account } from "../../accounts/account.ts";
+import { findAccount, listAccounts } from "../../accounts/account-store.ts";
+import type { Engine } from "../../engine.ts";
+import { notFound } from "../../kernel/errors.ts";
+import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
+import { iso } from "../../kernel/window.ts";
+import type { App } from "../app.ts";
+import { allow, ownAccount } from "../auth.ts";
+import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
+
+const tags = ["accounts"];
+const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
+
+const accountSchema = z.object({
+  account: z.string(),
+  name: z.string().nullable(),
+  email: z.string().nullable(),
+  plan: z.string(),
+  nextPlan: z.object({ plan: z.string(), startsAt: z.iso.datetime() }).nullable(),
+  billingAnchorDay: z.int(),
+  timezone: z.string(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+});
+
+const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
+  account: account.account,
+  name: account.name,
+  email: account.email,
+  plan: account.plan,
+  nextPlan: account.nextPlan === null ? null : { plan: account.nextPlan.plan, startsAt: iso(account.nextPlan.startsAt) },
+  billingAnchorDay: account.calendar.anchorDay,
+  timezone: account.calendar.timezone,
+  createdAt: iso(account.createdAt),
+  updatedAt: iso(account.updatedAt),
+});
+
+/** Accounts, for the operator; an account's own key may read its own. */
+export function accountRoutes(app: App, engine: Engine): void {
+  app.route({
+    method: "GET",
+    url: "/v1/accounts",
+    ...allow("admin"),
+    schema: {
+      tags,
+      summary: "List accounts by id",
+      querystring: pageQuerySchema,
+      response: { 200: z.object({ accounts: z.array(accountSchema), nextCursor: z.string().nullable() }) },
+    },
+    handler: async (request) => {
+      const limit = pageLimit(request.query);
+      const after = decodeCursor(request.query.cursor, 1);
+      const found = await listAccounts(engine.db, { after: after === null ? null : String(after[0]), limit: limit + 1, now: engine.clock.now() });
+      const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.account]));
+      return { accounts: rows.map(toAnswer), nextCursor };
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:account",
+    ...allow("admin", "account", "read_only"),
+    schema: { tags, summary: "One account", params, response: { 200: accountSchema } },
+    handler: async (request) => {
+      const account = ownAccount(request, request.params.account);
+      const found = await findAccount(engine.db, account, engine.clock.now());
+      if (!found) throw notFound(`Account ${account}`);
+      return toAnswer(found);
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:account",
+    ...allow("admin"),
+    schema: { tags, summary: "Create an account, or change it; what is left out stays", params, body: accountChangeSchema, response: { 200: accountSchema, 201: accountSchema } },
+    handler: async (request, reply) => {
+      const { account, created } = await engine.limits.putAccount(request.params.account, request.body, engine.clock.now());
+      return reply.code(created ? 201 : 200).send(toAnswer(account));
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:account/subscription",
+    ...allow("admin"),
+    schema: {
+      tags,
+      summary: "Change the plan, now or when the billing month ends",
+      params,
+      body: z.strictObject({ plan: z.string().min(1).max(64), effective: z.enum(["now", "period_end"]).default("now") }),
+      response: { 200: accountSchema },
+    },
+    handler: async (request) => {
+      const { plan, effective } = request.body;
+      return toAnswer(await engine.limits.changePlan(request.params.account, plan, effective, engine.clock.now()));
+    },
+  });
+}

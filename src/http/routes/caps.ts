@@ -1,0 +1,56 @@
+import { z } from "zod";
+import type { Engine } from "../../engine.ts";
+import { notFound } from "../../kernel/errors.ts";
+import { METER_PATTERN } from "../../kernel/ids.ts";
+import { capChangeSchema } from "../../limits/cap.ts";
+import { capSchema } from "../answers.ts";
+import type { App } from "../app.ts";
+import { accountOf, allow } from "../auth.ts";
+
+const tags = ["caps"];
+const period = z.enum(["day", "month"]);
+const meterParams = z.object({ meter: z.string().regex(METER_PATTERN) });
+
+/** Limits that an account sets itself. Each is in force for the check that follows the answer. */
+export function capRoutes(app: App, engine: Engine): void {
+  app.route({
+    method: "GET",
+    url: "/v1/usage/caps",
+    ...allow("account", "read_only", "admin", "data_plane"),
+    schema: { tags, summary: "The account's caps with their state", response: { 200: z.object({ caps: z.array(capSchema), nextCursor: z.null() }) } },
+    handler: async (request) => ({ caps: await engine.caps(accountOf(request)), nextCursor: null }),
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/usage/caps/:meter",
+    ...allow("account", "admin"),
+    schema: { tags, summary: "Set, raise or lower a cap", params: meterParams, body: capChangeSchema, response: { 200: capSchema } },
+    handler: async (request) => {
+      const account = accountOf(request);
+      const { meter } = request.params;
+      await engine.limits.setCap(account, meter, request.body, engine.clock.now());
+      const caps = await engine.caps(account);
+      const set = caps.find((cap) => cap.meter === meter && cap.period === request.body.period);
+      if (!set) throw notFound(`The cap of ${meter}`);
+      return set;
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/usage/caps/:meter/:period",
+    ...allow("account", "admin"),
+    schema: {
+      tags,
+      summary: "Remove a cap",
+      params: meterParams.extend({ period }),
+      response: { 200: z.object({ meter: z.string(), period, deleted: z.literal(true) }) },
+    },
+    handler: async (request) => {
+      const { meter, period: of } = request.params;
+      await engine.limits.removeCap(accountOf(request), meter, of, engine.clock.now());
+      return { meter, period: of, deleted: true as const };
+    },
+  });
+}

@@ -1,0 +1,127 @@
+import { z } from "zod";
+import { findAccount } from "../../accounts/account-store.ts";
+import { createKey, listKeys, revokeKey, type NewKey } from "../../accounts/api-key-store.ts";
+import { ACCOUNT_SCOPES, OPERATOR_SCOPES, SCOPES, type ApiKey } from "../../accounts/api-key.ts";
+import type { Engine } from "../../engine.ts";
+import { notFound, validationFailed } from "../../kernel/errors.ts";
+import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
+import { iso, parseInstant } from "../../kernel/window.ts";
+import type { App } from "../app.ts";
+import { allow } from "../auth.ts";
+import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema, type PageQuery } from "../page.ts";
+
+const tags = ["keys"];
+const accountParams = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
+const keyParams = z.object({ id: z.string().regex(/^key_[0-9A-Za-z]{20}$/) });
+
+const keySchema = z.object({
+  id: z.string(),
+  account: z.string().nullable(),
+  scope: z.enum(SCOPES),
+  name: z.string().nullable(),
+  lastFour: z.string(),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime().nullable(),
+  revokedAt: z.iso.datetime().nullable(),
+});
+const newKeySchema = keySchema.extend({ key: z.string() });
+const keysSchema = z.object({ keys: z.array(keySchema), nextCursor: z.string().nullable() });
+const revokedSchema = z.object({ id: z.string(), revoked: z.literal(true) });
+
+const optional = {
+  name: z.string().min(1).max(200).refine((s) => s.isWellFormed() && !s.includes("\0"), "must be plain text").optional(),
+  expiresAt: z.string().max(40).refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time").optional(),
+};
+const accountKeyBody = z.strictObject({ scope: z.enum(ACCOUNT_SCOPES), ...optional });
+const operatorKeyBody = z.strictObject({ scope: z.enum(OPERATOR_SCOPES), ...optional });
+
+const toAnswer = (key: ApiKey): z.infer<typeof keySchema> => ({
+  ...key,
+  createdAt: iso(key.createdAt),
+  expiresAt: key.expiresAt === null ? null : iso(key.expiresAt),
+  revokedAt: key.revokedAt === null ? null : iso(key.revokedAt),
+});
+
+/** API keys: an account's under its path, the operator's under /v1/keys. */
+export function keyRoutes(app: App, engine: Engine): void {
+  const admin = allow("admin");
+  const base = "/v1/accounts/:account/keys";
+
+  app.route({
+    method: "POST",
+    url: base,
+    ...admin,
+    schema: { tags, summary: "Create a key of an account; the secret is shown once", params: accountParams, body: accountKeyBody, response: { 201: newKeySchema } },
+    handler: async (request, reply) => {
+      const { account } = request.params;
+      await requireAccount(engine, account);
+      return reply.code(201).send(await create(engine, account, request.body));
+    },
+  });
+  app.route({
+    method: "GET",
+    url: base,
+    ...admin,
+    schema: { tags, summary: "List an account's keys, newest first", params: accountParams, querystring: pageQuerySchema, response: { 200: keysSchema } },
+    handler: async (request) => {
+      await requireAccount(engine, request.params.account);
+      return list(engine, request.params.account, request.query);
+    },
+  });
+  app.route({
+    method: "DELETE",
+    url: `${base}/:id`,
+    ...admin,
+    schema: { tags, summary: "Revoke a key of an account", params: accountParams.extend(keyParams.shape), response: { 200: revokedSchema } },
+    handler: (request) => revoke(app, engine, request.params.account, request.params.id),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/keys",
+    ...admin,
+    schema: { tags, summary: "Create an operator's key; the secret is shown once", body: operatorKeyBody, response: { 201: newKeySchema } },
+    handler: async (request, reply) => reply.code(201).send(await create(engine, null, request.body)),
+  });
+  app.route({
+    method: "GET",
+    url: "/v1/keys",
+    ...admin,
+    schema: { tags, summary: "List the operator's keys, newest first", querystring: pageQuerySchema, response: { 200: keysSchema } },
+    handler: (request) => list(engine, null, request.query),
+  });
+  app.route({
+    method: "DELETE",
+    url: "/v1/keys/:id",
+    ...admin,
+    schema: { tags, summary: "Revoke an operator's key", params: keyParams, response: { 200: revokedSchema } },
+    handler: (request) => revoke(app, engine, null, request.params.id),
+  });
+}
+
+async function requireAccount(engine: Engine, account: string): Promise<void> {
+  if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+}
+
+async function create(engine: Engine, account: string | null, body: { scope: NewKey["scope"]; name?: string | undefined; expiresAt?: string | undefined }) {
+  const now = engine.clock.now();
+  const expiresAt = body.expiresAt === undefined ? null : parseInstant(body.expiresAt);
+  if (expiresAt !== null && expiresAt <= now) throw validationFailed([{ path: "expiresAt", message: "must lie in the future" }]);
+  const key = await createKey(engine.db, { account, scope: body.scope, name: body.name ?? null, expiresAt }, now);
+  return { ...toAnswer(key), key: key.key };
+}
+
+async function list(engine: Engine, account: string | null, query: PageQuery) {
+  const limit = pageLimit(query);
+  const after = decodeCursor(query.cursor, 2);
+  const before = after === null ? null : { createdAt: Number(after[0]), id: String(after[1]) };
+  if (before !== null && !Number.isSafeInteger(before.createdAt)) throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+  const { rows, nextCursor } = pageOf(await listKeys(engine.db, account, { before, limit: limit + 1 }), limit, (k) => encodeCursor([k.createdAt, k.id]));
+  return { keys: rows.map(toAnswer), nextCursor };
+}
+
+async function revoke(app: App, engine: Engine, account: string | null, id: string) {
+  if (!(await revokeKey(engine.db, account, id, engine.clock.now()))) throw notFound(`Key ${id}`);
+  app.authenticator.forget();
+  return { id, revoked: true as const };
+}

@@ -1,0 +1,79 @@
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { ConfigError, readConfig } from "../../src/config.ts";
+
+describe("configuration", () => {
+  test("has a default for everything", () => {
+    expect(readConfig({})).toEqual({
+      host: "127.0.0.1",
+      port: 8787,
+      databaseUrl: null,
+      redisUrl: null,
+      adminKey: null,
+      dataDir: resolve(".weir"),
+      testClock: false,
+      webhookAllowPrivate: false,
+      logLevel: "warn",
+      invoiceGraceHours: 24,
+    });
+  });
+
+  test("takes an empty variable for an absent one, and minds no other variable", () => {
+    expect(readConfig({ PORT: "", DATABASE_URL: "", WEIR_TEST_CLOCK: "", PATH: "/bin" })).toEqual(readConfig({}));
+  });
+
+  test("reads what is given", () => {
+    const given = readConfig({
+      PORT: "0",
+      WEIR_HOST: "0.0.0.0",
+      DATABASE_URL: "postgresql://u:p@db:5432/weir",
+      REDIS_URL: "rediss://:p@cache:6380",
+      WEIR_ADMIN_KEY: "an-operators-own-key",
+      WEIR_DATA_DIR: "/srv/weir",
+      WEIR_TEST_CLOCK: "1",
+      WEIR_WEBHOOK_ALLOW_PRIVATE: "true",
+      LOG_LEVEL: "debug",
+      WEIR_INVOICE_GRACE_HOURS: "0",
+    });
+    expect(given).toEqual({
+      host: "0.0.0.0",
+      port: 0,
+      databaseUrl: "postgresql://u:p@db:5432/weir",
+      redisUrl: "rediss://:p@cache:6380",
+      adminKey: "an-operators-own-key",
+      dataDir: "/srv/weir",
+      testClock: true,
+      webhookAllowPrivate: true,
+      logLevel: "debug",
+      invoiceGraceHours: 0,
+    });
+  });
+
+  test.each([
+    [{ PORT: "65536" }, 'PORT must be a whole number from 0 to 65535, not "65536".'],
+    [{ PORT: "-1" }, 'PORT must be a whole number from 0 to 65535, not "-1".'],
+    [{ PORT: "80.5" }, 'PORT must be a whole number from 0 to 65535, not "80.5".'],
+    [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".'],
+    [{ WEIR_TEST_CLOCK: "yes" }, 'WEIR_TEST_CLOCK must be 1 or 0, not "yes".'],
+    [{ WEIR_HOST: "a b" }, 'WEIR_HOST must be a host name or an address, not "a b".'],
+    [{ WEIR_INVOICE_GRACE_HOURS: "1e3" }, 'WEIR_INVOICE_GRACE_HOURS must be a whole number from 0 to 744, not "1e3".'],
+    [{ REDIS_CLUSTER_NODES: "a:1,b:2" }, "REDIS_CLUSTER_NODES is not supported yet: name one server in REDIS_URL."],
+    [{ REDIS_CLUSTER_NODES: "a" }, 'REDIS_CLUSTER_NODES must be host:port pairs, separated by commas, not "a".'],
+    [
+      { WEIR_TEST_CLOCK: "1", NODE_ENV: "production" },
+      "WEIR_TEST_CLOCK is refused when NODE_ENV is production: its clock bills wrong days.",
+    ],
+  ])("refuses %j in one sentence", (env, sentence) => {
+    expect(() => readConfig(env)).toThrow(new ConfigError(sentence));
+  });
+
+  test.each([
+    ["DATABASE_URL", "mysql://root:hunter2@db/weir"],
+    ["DATABASE_URL", "hunter2"],
+    ["REDIS_URL", "http://:hunter2@cache"],
+    ["WEIR_ADMIN_KEY", "hunter2"],
+  ])("never repeats a secret: %s", (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name} must be`));
+    expect(() => readConfig({ [name]: value })).not.toThrow(/hunter2/);
+  });
+});

@@ -1,0 +1,173 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { expect, test } from "vitest";
+import { ROOT } from "../support/tools.ts";
+
+/**
+ * The order of the house: a part imports only parts that stand before it. `src/engine.ts` and `src/config.ts` are parts of
+ * one file; `catalog` and `rating` are the two halves of one pure subject and know each other's front.
+ */
+const ORDER = [
+  "kernel",
+  "config",
+  "servers",
+  "rating",
+  "catalog",
+  "stores",
+  "accounts",
+  "limits",
+  "counters",
+  "ledger",
+  "gate",
+  "usage",
+  "replay",
+  "engine",
+  "state",
+  "jobs",
+  "http",
+  "cli",
+] as const;
+const PAIRS = new Set(["rating → catalog"]);
+
+/** A package, and where alone it may be imported. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  ioredis: /^src\/(counters\/|stores\/redis\.ts$)/,
+  kysely: /^src\/(stores\/|.*-store\.ts$)/,
+  "kysely-postgres-js": /^src\/stores\//,
+  postgres: /^src\/stores\//,
+  fastify: /^src\/http\//,
+  bullmq: /^jobs\//,
+};
+
+const LINES_MAX = 300;
+
+/** Reads of time and chance, and what to use in their place. Timers are the exception: the files that bound a wait with one. */
+const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
+  { call: /\bDate\.now\(/, instead: "a Clock or a `now` argument", allowed: /^src\/kernel\// },
+  { call: /\bnew Date\(\s*\)/, instead: "a Clock or a `now` argument", allowed: /^src\/kernel\// },
+  { call: /\bMath\.random\(/, instead: "kernel/ids.ts, or a seed", allowed: /^src\/(kernel|replay)\// },
+  {
+    call: /(?<![.\w])set(?:Timeout|Interval)\(/,
+    instead: "sleep of kernel/clock.ts",
+    allowed: /^src\/(kernel\/clock|stores\/(redis|database)|state\/(waiting-line|state)|engine)\.ts$/,
+  },
+  { call: /\bfrom "node:timers/, instead: "sleep of kernel/clock.ts", allowed: /^src\/kernel\/clock\.ts$/ },
+];
+
+/** Written so that this file does not hold them itself. */
+const UNFINISHED = new RegExp(
+  ["TO", "DO|FIX", "ME|\\bXX", "X\\b|@ts-(?:ignore|nocheck|expect-error)|(?:eslint|ox", "lint)-disable|\\bas an", "y\\b"].join(""),
+);
+const UNCLEAR_NAME = /(?:^|[/.-])(?:utils?|helpers?|managers?|common|misc|v2)(?:[/.-]|$)/i;
+
+const walk = (folder: string): string[] =>
+  readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? walk(path) : [path];
+  });
+const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
+const isCode = (file: string): boolean => /\.(?:ts|js|cjs|lua)$/.test(file);
+
+const source = [...walk("src"), ...walk("jobs")];
+const code = source.filter(isCode);
+const everything = [...code, ...walk("test").filter(isCode), ...walk("sql"), ...walk("bin")];
+
+/** The part of the house a file belongs to: its folder under src, "jobs", or its own name for a file directly in src. */
+function partOf(file: string): string {
+  const [top, second = ""] = file.split("/");
+  return top === "src" ? basename(second, ".ts") : (top ?? "");
+}
+
+interface Import {
+  file: string;
+  /** A path from the root for a relative import, else the package's name. */
+  target: string;
+}
+
+const imports: Import[] = code
+  .filter((file) => file.endsWith(".ts"))
+  .flatMap((file) =>
+    [...read(file).matchAll(/^\s*(?:import|export)\b[^"';]*?\bfrom "([^"]+)"|\bimport\("([^"]+)"\)|^\s*import "([^"]+)"/gm)].map(
+      (found) => {
+        const target = found[1] ?? found[2] ?? found[3] ?? "";
+        return { file, target: target.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), target)) : target };
+      },
+    ),
+  );
+
+test("the tidy test sees the imports", () => {
+  expect(imports.length).toBeGreaterThan(100);
+});
+
+test("imports run downward only", () => {
+  const rank = (part: string): number => ORDER.findIndex((name) => name === part);
+  const wrong = imports
+    .filter(({ target }) => /^(?:src|jobs|test)\//.test(target))
+    .filter(({ file, target }) => {
+      const [from, to] = [partOf(file), partOf(target)];
+      if (from === to || PAIRS.has(`${from} → ${to}`)) return false;
+      // A *-store.ts is its folder's SQL: it may open the stores, wherever the folder stands.
+      if (to === "stores" && file.endsWith("-store.ts")) return false;
+      return rank(to) === -1 || rank(from) === -1 || rank(to) > rank(from);
+    });
+  expect(wrong).toEqual([]);
+});
+
+test("nobody reaches into a folder inside another part", () => {
+  const wrong = imports.filter(
+    ({ file, target }) => target.startsWith("src/") && partOf(file) !== partOf(target) && target.split("/").length > 3,
+  );
+  expect(wrong).toEqual([]);
+});
+
+test.each(Object.entries(PACKAGES))("%s is imported where it belongs only", (name, allowed) => {
+  const users = imports.filter(({ target }) => target === name || target.startsWith(`${name}/`));
+  expect(users.filter(({ file }) => !allowed.test(file))).toEqual([]);
+});
+
+test.each(BANNED)("nothing calls $call; there is $instead", ({ call, allowed }) => {
+  const wrong = code.filter((file) => !allowed.test(file)).flatMap((file) => matchingLines(file, call));
+  expect(wrong).toEqual([]);
+});
+
+test("nothing is left unfinished, silenced or cast away", () => {
+  expect(everything.flatMap((file) => matchingLines(file, UNFINISHED))).toEqual([]);
+});
+
+test("no file is named after nothing", () => {
+  expect(everything.filter((file) => UNCLEAR_NAME.test(file))).toEqual([]);
+});
+
+test(`no file is longer than ${LINES_MAX} lines`, () => {
+  const long = [...code, ...walk("bin")].map((file) => ({ file, lines: read(file).trimEnd().split("\n").length }));
+  expect(long.filter(({ lines }) => lines > LINES_MAX)).toEqual([]);
+});
+
+test("every folder of src, and sql and jobs, opens with a README", () => {
+  const folders = readdirSync(join(ROOT, "src"))
+    .map((name) => `src/${name}`)
+    .filter((path) => statSync(join(ROOT, path)).isDirectory())
+    .concat("jobs", "sql/migrations", "sql/queries", "sql/checks");
+  expect(folders.filter((folder) => !readdirSync(join(ROOT, folder)).includes("README.md"))).toEqual([]);
+});
+
+test("every Lua script says its keys, its arguments and its answer; a part that scripts share says what it is", () => {
+  const wrong = source
+    .filter((file) => file.endsWith(".lua"))
+    .filter((file) => {
+      const header = (/^(?:--.*\n)+/.exec(read(file)) ?? [""])[0];
+      const wanted = /\b(?:KEYS|ARGV)\[/.test(read(file)) ? ["-- KEYS", "-- ARGV", "-- Answers"] : ["-- "];
+      return !wanted.every((part) => header.includes(part));
+    });
+  expect(wrong).toEqual([]);
+});
+
+test("every SQL file says first what it is", () => {
+  expect(walk("sql").filter((file) => file.endsWith(".sql") && !/^--\s\S/.test(read(file)))).toEqual([]);
+});
+
+function matchingLines(file: string, pattern: RegExp): string[] {
+  return read(file)
+    .split("\n")
+    .flatMap((line, index) => (!/^\s*(?:\/\/|\*|\/\*)/.test(line) && pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : []));
+}
