@@ -18,6 +18,7 @@ const STAMP_FILE = path.join(MODULES_DIR, ".weir-installed");
 /** An npm install of 60 MB on a slow line; after this a lock counts as left behind. */
 const LOCK_AGE_MAX_MS = 15 * 60 * 1000;
 const LOCK_POLL_MS = 250;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
  * npm packages that are nothing but a Node binary, without an install script. Each platform's newest LTS that is
@@ -53,11 +54,11 @@ class LaunchError extends Error {}
 async function ensurePackages() {
   const stamp = stampOf(fs.readFileSync(LOCKFILE));
   if (readText(STAMP_FILE) === stamp) return;
-  await underLock("packages", async () => {
+  await underLock("packages", async (lock) => {
     if (readText(STAMP_FILE) === stamp) return;
     if (!isInstalled()) {
       process.stderr.write("Weir: installing its packages, once …\n");
-      await npm(["ci", "--ignore-scripts", "--include=dev", "--include=optional"], ROOT);
+      await npm(["ci", "--ignore-scripts", "--include=dev", "--include=optional"], ROOT, lock);
     }
     fs.writeFileSync(STAMP_FILE, stamp);
   });
@@ -93,7 +94,7 @@ function isForHere(entry) {
 async function ensureRuntime() {
   const place = runtimePlace();
   if (fs.existsSync(place.node)) return;
-  await underLock("runtime", async () => {
+  await underLock("runtime", async (lock) => {
     if (fs.existsSync(place.node)) return;
     process.stderr.write(`Weir: fetching Node ${place.version} (this is ${process.versions.node}), once …\n`);
     // A name of its own: the npm of a launcher that was killed may still be writing to another draft.
@@ -103,7 +104,7 @@ async function ensureRuntime() {
     const packages = { "": { dependencies }, [`node_modules/${place.name}`]: { version: place.version, integrity: place.integrity } };
     fs.writeFileSync(path.join(draft, "package.json"), JSON.stringify({ private: true, dependencies }));
     fs.writeFileSync(path.join(draft, "package-lock.json"), JSON.stringify({ lockfileVersion: 3, requires: true, packages }));
-    await npm(["ci", "--ignore-scripts"], draft);
+    await npm(["ci", "--ignore-scripts"], draft, lock);
     const answer = childProcess.spawnSync(path.join(draft, place.binary), ["--version"], { encoding: "utf8" });
     if (answer.stdout === null || answer.stdout.trim() !== `v${place.version}`) {
       throw new LaunchError(`the Node ${place.version} from npm does not run on this machine: install Node 24 or later.`);
@@ -137,8 +138,8 @@ function runtimePlace() {
   return Object.assign({ dir, binary, node: path.join(dir, binary) }, runtime);
 }
 
-/** Runs npm without a word; its output is shown when it fails. */
-function npm(args, cwd) {
+/** Runs npm without a word; its output is shown when it fails. Its pid joins ours in the lock: it may outlive us. */
+function npm(args, cwd, lock) {
   // Under `npm start` the very npm that runs us is named in the environment; else the one on PATH.
   const script = process.env.npm_execpath && /npm-cli\.c?js$/.test(process.env.npm_execpath) ? process.env.npm_execpath : null;
   const all = args.concat("--no-audit", "--no-fund", "--loglevel=error");
@@ -148,11 +149,20 @@ function npm(args, cwd) {
     const child = script
       ? childProcess.spawn(process.execPath, [script].concat(all), { cwd, env, stdio: ["ignore", "pipe", "pipe"] })
       : childProcess.spawn("npm", all, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    if (child.pid) fs.writeFileSync(lock, `${process.pid} ${child.pid}`);
+    // An npm that went on without us would write into what the next start installs.
+    const stop = () => {
+      // Not asked: npm finishes what it is at when it is.
+      child.kill("SIGKILL");
+      process.exit(1);
+    };
+    for (const signal of STOP_SIGNALS) process.on(signal, stop);
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
     child.on("error", (error) => reject(new LaunchError(`npm does not start: ${error.message}`)));
     child.on("close", (code) => {
+      for (const signal of STOP_SIGNALS) process.off(signal, stop);
       if (code === 0) resolve();
       else reject(new LaunchError(`\`npm ${args.join(" ")}\` failed in ${cwd}:\n${output.trim()}`));
     });
@@ -173,7 +183,7 @@ async function underLock(name, work) {
     await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
   }
   try {
-    await work();
+    await work(lock);
   } finally {
     fs.rmSync(lock, { force: true });
   }
@@ -195,20 +205,20 @@ function takeLock(lock) {
 }
 
 function reapLock(lock) {
-  let holder;
+  let holders;
   let age;
   try {
-    holder = Number(fs.readFileSync(lock, "utf8"));
+    holders = fs.readFileSync(lock, "utf8");
     age = Date.now() - fs.statSync(lock).mtimeMs;
   } catch {
     return; // Given back in the meantime.
   }
-  if (isRunning(holder) && age < LOCK_AGE_MAX_MS) return;
+  if (holders.split(" ").some((pid) => isRunning(Number(pid))) && age < LOCK_AGE_MAX_MS) return;
   // Moved aside before it is removed: of two that reap, one moves the dead lock, the other must not remove a fresh one.
   const aside = `${lock}.dead.${process.pid}`;
   try {
     fs.renameSync(lock, aside);
-    if (Number(fs.readFileSync(aside, "utf8")) === holder) fs.rmSync(aside, { force: true });
+    if (fs.readFileSync(aside, "utf8") === holders) fs.rmSync(aside, { force: true });
     else fs.renameSync(aside, lock);
   } catch {
     // The other was first.

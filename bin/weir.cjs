@@ -17,6 +17,7 @@ const { LaunchError, MODULES_DIR, LOCKFILE, ensurePackages, ensureRuntime, runti
 const ROOT = path.resolve(__dirname, "..");
 /** The first Node 24 that strips types without a flag or a warning and has node:sqlite without one. */
 const NODE_MIN = [24, 12];
+const PARENT_POLL_MS = 1000;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 const SCRIPTS = {
@@ -35,6 +36,7 @@ async function main() {
   const compiled = path.join(ROOT, "dist", "cli", "main.js");
   if (!fs.existsSync(LOCKFILE) && fs.existsSync(compiled)) return runPublished(compiled);
   followLauncher();
+  followNpm();
   const recent = isRecent(process.versions.node);
   // Both at once, and both to their end: an npm that outlived us would write into what the next start clears away.
   const settled = await Promise.allSettled([ensurePackages(), recent ? null : ensureRuntime()]);
@@ -94,6 +96,21 @@ function followLauncher() {
   delete process.env.WEIR_LAUNCHED;
   process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel.unref();
+}
+
+/**
+ * Under `npm start`: ends with npm, also when npm is killed by SIGKILL; it forwards what it can catch. (The scripts say
+ * `exec`, since the shell between would die of the signal and leave us running.)
+ */
+function followNpm() {
+  if (!process.env.npm_lifecycle_event) return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, PARENT_POLL_MS);
+  timer.unref();
 }
 
 /** Lets `npx weir` find this file at once, and offline. */

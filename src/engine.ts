@@ -4,7 +4,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
-import { createGate, type Gate } from "./gate/check.ts";
+import { createGate, type Gate } from "./gate/gate.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
@@ -49,6 +49,7 @@ export class Engine {
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
   #version: CatalogVersion;
+  #closed = false;
 
   constructor(options: EngineOptions, postgres: { db: Db; close(): Promise<void> }, redis: { hot: RedisConnection; background: RedisConnection }, version: CatalogVersion) {
     const prefix = options.redisPrefix ?? "weir:";
@@ -123,11 +124,17 @@ export class Engine {
     return { dirtyAccounts: await dirtyCount(connection, keys) };
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Books what it can and closes the stores. Stop sending checks first. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
     await this.rollUp().catch(this.#onTrouble);
     await this.bookOwn().catch(this.#onTrouble);
+    await this.#loader.closeEpochs(this.clock.now()).catch(this.#onTrouble);
     await Promise.all(this.#connections.map((c) => c.close()));
     await this.#closePostgres();
   }

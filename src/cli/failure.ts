@@ -1,6 +1,6 @@
 import { toProblem, WeirError, type ErrorCode } from "../kernel/errors.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
-import { until } from "./terminal/figures.ts";
+import { count, until } from "./terminal/figures.ts";
 import { printable } from "./terminal/style.ts";
 import type { Surface } from "./terminal/surface.ts";
 
@@ -60,7 +60,7 @@ export const usageError = (message: string, remedy?: string): CommandFailure =>
 
 /** The failure that an API's problem document stands for. */
 export function failureOf(problem: ProblemDocument): CommandFailure {
-  const denied = problem.code === "limit_exceeded" || (problem.code === "payload_too_large" && (problem.denials?.length ?? 0) > 0);
+  const denied = problem.code === "limit_exceeded" || problem.code === "payload_too_large";
   const remedy = REMEDIES[problem.code];
   return new CommandFailure(problem.message, {
     exitCode: denied ? EXIT.denied : EXIT.failed,
@@ -82,9 +82,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 export function denialLines(denial: Denial, nowMs: number, paint: Surface["style"]): string[] {
   const what = denial.meter ?? "payload";
   const window = denial.period === null ? denial.scope : `${denial.scope}, ${denial.period}`;
-  const held = denial.reserved > 0 ? ` + ${denial.reserved} reserved` : "";
+  const held = denial.reserved > 0 ? ` + ${count(denial.reserved)} reserved` : "";
   const resets = denial.resetsAt === null ? "" : `; resets ${denial.resetsAt} (${until(denial.resetsAt, nowMs)})`;
-  const standing = `${denial.used}${held} of ${denial.limit} used, ${denial.requested} requested`;
+  const standing = `${count(denial.used)}${held} of ${count(denial.limit)} used, ${count(denial.requested)} requested`;
   const lines = [`  ${paint.bad(what)} (${denial.source}, ${window}): ${standing}${resets}`];
   if (denial.remedy) lines.push(`  ${paint.faint("→")} ${printable(denial.remedy)}`);
   return lines;

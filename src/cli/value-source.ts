@@ -17,7 +17,7 @@ export interface ValueOptions {
 
 /**
  * The value of a `put`: the word itself, `@path` for a file's bytes (`@@…` for a word that begins with @), or `--file path`
- * with `-` for stdin. Bytes that are UTF-8 go as text, others as base64. `--base64` says that a word is base64 already.
+ * with `-` for stdin. Bytes that are plain UTF-8 go as text, others as base64. `--base64` says that a word is base64 already.
  */
 export async function valueBody(word: string | null, options: ValueOptions): Promise<ValueBody> {
   if (options.file !== undefined) {
@@ -37,9 +37,14 @@ function bytesBody(bytes: Buffer, base64: boolean): ValueBody {
   return text === null ? { value: bytes.toString("base64"), encoding: "base64" } : { value: text, encoding: "text" };
 }
 
+// What JSON writes as \uXXXX: six bytes for one, where base64 takes four for three.
+const ESCAPED = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
+
+/** The text of `bytes`, or null where base64 is the better way to send them. */
 function utf8(bytes: Buffer): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return ESCAPED.test(text) ? null : text;
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@ import { HOUR_MS } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readHeader } from "./layout.ts";
-import { runScript, script } from "./script.ts";
+import { redisFault, runScript, script } from "./script.ts";
 
 const BOOKED = script("booked");
 
@@ -11,6 +11,8 @@ const BOOKED = script("booked");
 const ACCOUNTS_PER_PARTITION = 500;
 /** Changed objects of one account taken in one go. */
 const OBJECTS_MAX = 2_000;
+/** Idempotency keys of one account taken in one go. */
+const KEYS_MAX = 2_000;
 /** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
 const HOUR_KEPT_MS = 2 * HOUR_MS;
 
@@ -22,6 +24,10 @@ export interface Collected {
   totals: Map<string, number>;
   /** Field `service/namespace/object` → `epoch/seq/bytes/ms`. */
   objects: Map<string, string>;
+  /** Field `~epoch/bucket/gauge` → `from,high,low,level,until,seq`. */
+  gauges: Map<string, string>;
+  /** Idempotency keys: hash → `ms/answer`. */
+  keys: [field: Buffer, answered: Buffer][];
   /** Receiving hours (ms) whose totals may go once they are booked. */
   closedHours: number[];
 }
@@ -30,7 +36,7 @@ type Reply = [error: Error | null, result: unknown];
 
 async function pipelined(connection: RedisConnection, commands: [string, ...(string | number)[]][]): Promise<unknown[]> {
   if (commands.length === 0) return [];
-  const replies = ((await connection.client.pipeline(commands).exec()) ?? []) as Reply[];
+  const replies = ((await connection.call((client) => client.pipeline(commands).exec()).catch(redisFault)) ?? []) as Reply[];
   return replies.map(([error, result]) => {
     if (error) throw unavailable("Redis", error);
     return result;
@@ -53,14 +59,13 @@ export async function dirtyCount(connection: RedisConnection, keys: KeySpace): P
 export async function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
   const states = await Promise.all(
     accounts.map((account) =>
-      connection.client.hmgetBuffer(keys.state(account), "h", "hours").catch((error: unknown) => {
-        throw unavailable("Redis", error);
-      }),
+      connection.call((client) => client.hmgetBuffer(keys.state(account), "h", "hours")).catch(redisFault),
     ),
   );
   const hours = states.map(([, list]) => (list?.toString() ?? "").split(",").filter(Boolean).map(Number));
   const commands = accounts.flatMap((account, i): [string, ...(string | number)[]][] => [
     ["hscan", keys.changedObjects(account), 0, "COUNT", OBJECTS_MAX],
+    ["hscanBuffer", keys.keysToBook(account), 0, "COUNT", KEYS_MAX],
     ...(hours[i] ?? []).map((hour): [string, string] => ["hgetall", keys.totals(account, hour)]),
   ]);
   const replies = await pipelined(connection, commands);
@@ -68,30 +73,38 @@ export async function collect(connection: RedisConnection, keys: KeySpace, accou
   return accounts.map((account, i) => {
     const header = states[i]?.[0];
     const [, objects] = replies[next++] as [string, string[]];
+    const [, answered] = replies[next++] as [Buffer, Buffer[]];
     const totals = new Map<string, number>();
+    const gauges = new Map<string, string>();
     for (const _ of hours[i] ?? []) {
-      for (const [field, quantity] of Object.entries(replies[next++] as Record<string, string>)) totals.set(field, Number(quantity));
+      for (const [field, value] of Object.entries(replies[next++] as Record<string, string>)) {
+        if (field.startsWith("~")) gauges.set(field, value);
+        else totals.set(field, Number(value));
+      }
     }
     return {
       account,
       changes: header ? readHeader(header).changes : 0,
       totals,
-      objects: pairs(objects),
+      gauges,
+      objects: new Map(pairs(objects)),
+      keys: pairs(answered),
       closedHours: (hours[i] ?? []).filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
     };
   });
 }
 
 /** Lets go of what is booked now. An account that changed meanwhile stays dirty. */
-export async function markBooked(connection: RedisConnection, keys: KeySpace, { account, changes, objects, closedHours }: Collected): Promise<boolean> {
+export async function markBooked(connection: RedisConnection, keys: KeySpace, { account, changes, objects, keys: answered, closedHours }: Collected): Promise<boolean> {
   const hourKeys = closedHours.map((hour) => keys.totals(account, hour));
-  const args = [account, changes, objects.size, ...[...objects].flat(), ...closedHours];
-  const reply: unknown = await runScript(connection, BOOKED, [keys.state(account), keys.changedObjects(account), keys.dirtyOf(account), ...hourKeys], args);
+  const args = [account, changes, objects.size, answered.length, ...[...objects].flat(), ...answered.map(([field]) => field), ...closedHours];
+  const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.dirtyOf(account)];
+  const reply: unknown = await runScript(connection, BOOKED, [...accountKeys, ...hourKeys], args);
   return Number(reply) === 1;
 }
 
-function pairs(flat: string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] ?? "", flat[i + 1] ?? "");
-  return map;
+function pairs<T>(flat: T[]): [T, T][] {
+  const found: [T, T][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) found.push([flat[i] as T, flat[i + 1] as T]);
+  return found;
 }

@@ -1,48 +1,20 @@
-import { unavailable } from "../kernel/errors.ts";
 import type { Period, Window } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import { keySpace, type KeySpace } from "./keys.ts";
+import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
-import { buffer, runScript, script, text, type Reply } from "./script.ts";
+import { redisFault, runScript, script, text } from "./script.ts";
+import { decodeSettle, settleArgs, settleKeys, type Ending, type SettleReply } from "./settle-call.ts";
 
 const CHECK = script("check");
 const LOAD = script("load");
 const GRANT = script("grant");
+const SETTLE = script("settle");
+const EXPIRE = script("expire");
+const CLOSE = script("close");
 
-/** One operation as the script takes it; every number is a checked quantity. */
-export interface Operation {
-  account: string;
-  now: number;
-  hour: number;
-  catalogVersion: number;
-  mode: "consume" | "peek";
-  source: string;
-  /** `service/namespace`, either part may be empty. */
-  place: string;
-  usage: readonly (readonly [meter: string, quantity: number])[];
-  storage: { meter: string; object: string; kind: "delta" | "set"; bytes: number; bookedLevel: number | null } | null;
-  payloadBytes: number | null;
-  decisionId: string;
-  idempotency: { field: Buffer; requestHash: Buffer } | null;
-}
-
-export interface Counted {
-  status: "allowed" | "denied" | "grant";
-  header: Header;
-  objectBefore: number;
-  objectAfter: number;
-  /** Letters: p payload, o object ceiling, s account storage. */
-  refusals: string;
-  /** In the order of `usage`; the storage meter last, where there is one. */
-  meters: MeterCounters[];
-}
-
-export type CheckReply =
-  | Counted
-  | { status: "load"; reason: "absent" | "run" | "turned" | "catalog" | "meter" | "lost"; epoch: number }
-  | { status: "object" }
-  | { status: "replayed"; answer: string }
-  | { status: "mismatch" };
+/** Reservations ended in one call: about 3 µs each, and the server does nothing else meanwhile. */
+const EXPIRE_MAX = 500;
 
 /** What Postgres says of one meter of an account. */
 export interface LoadedMeter {
@@ -62,15 +34,25 @@ export interface LoadedAccount {
   objectCeiling: number | null;
   payloadCeiling: number | null;
   hasObjects: boolean;
+  now: number;
+  /** Until when an idempotency key unknown to Redis may be known to Postgres; 0 where there can be none. */
+  keysColdUntil: number;
   meters: LoadedMeter[];
 }
 
 export interface GrantedLimit {
   meter: string;
-  period: Period;
+  /** `level` for a gauge. */
+  period: Period | "level";
+  /** 0 for a gauge. */
   windowStart: number;
   granted: number;
   more: boolean;
+}
+
+export interface MeterName {
+  name: string;
+  kind: "counter" | "gauge";
 }
 
 export interface Snapshot {
@@ -85,9 +67,14 @@ export interface Counters {
   check(operation: Operation): Promise<CheckReply>;
   /** Installs a new epoch (`replaces`: the epoch of this run it may replace, or 0) or refreshes the present one. */
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
+  settle(ending: Ending): Promise<SettleReply>;
+  /** Ends reservations that are due, at most 500; answers how many, −1 when the account is not loaded. */
+  expire(account: string, now: number, rememberedUntil: number): Promise<number>;
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
+  /** Ends an epoch that has nothing unbooked and nothing held; false when it has, or has changed since `changes` was read. */
+  close(account: string, epoch: number, changes: number): Promise<boolean>;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
-  read(account: string, meters: string[]): Promise<Snapshot | null>;
+  read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
 
 export function createCounters(connection: RedisConnection, prefix: string): Counters {
@@ -95,76 +82,29 @@ export function createCounters(connection: RedisConnection, prefix: string): Cou
   return {
     keys,
     connection,
-    check: async (operation) => decodeCheck(await runScript(connection, CHECK, checkKeys(keys, operation), checkArgs(connection.runId(), operation))),
+    check: async (operation) => decodeCheck(operation, await runScript(connection, CHECK, checkKeys(keys, operation), checkArgs(connection.runId(), operation))),
     load: async (loaded, kind, replaces) => {
       const { account } = loaded;
-      const accountKeys = [keys.state(account), keys.objects(account), keys.changedObjects(account)];
+      const accountKeys = [keys.state(account), keys.objects(account), keys.changedObjects(account), keys.expiries(account)];
       const reply = await runScript(connection, LOAD, accountKeys, loadArgs(connection.runId(), loaded, kind, replaces));
       return { installed: Number(reply[0]) === 1, epoch: Number(text(reply[1])) };
+    },
+    settle: async (ending) => decodeSettle(await runScript(connection, SETTLE, settleKeys(keys, ending), settleArgs(connection.runId(), ending))),
+    expire: async (account, now, rememberedUntil) => {
+      const accountKeys = [keys.state(account), keys.objects(account), keys.reservations(account), keys.expiries(account)];
+      const reply: unknown = await runScript(connection, EXPIRE, accountKeys, [connection.runId(), now, EXPIRE_MAX, rememberedUntil]);
+      return Number(reply);
     },
     grant: async (account, epoch, limitsVersion, limits) => {
       const args = limits.flatMap((l) => [l.meter, l.period, l.windowStart, l.granted, l.more ? 1 : 0]);
       const reply: unknown = await runScript(connection, GRANT, [keys.state(account)], [connection.runId(), epoch, limitsVersion, ...args]);
       return Number(reply) === 1;
     },
+    close: async (account, epoch, changes) => {
+      const reply: unknown = await runScript(connection, CLOSE, [keys.state(account)], [connection.runId(), epoch, changes]);
+      return Number(reply) === 1;
+    },
     read: (account, meters) => readSnapshot(connection, keys, account, meters),
-  };
-}
-
-function checkKeys(keys: KeySpace, { account, hour, now }: Operation): string[] {
-  return [
-    keys.state(account),
-    keys.totals(account, hour),
-    keys.objects(account),
-    keys.changedObjects(account),
-    keys.idempotency(account, now, 0),
-    keys.idempotency(account, now, 1),
-    keys.dirtyOf(account),
-  ];
-}
-
-function checkArgs(runId: string, operation: Operation): (string | number)[] {
-  const { storage, idempotency } = operation;
-  const args: (string | number | Buffer)[] = [
-    runId,
-    operation.catalogVersion,
-    operation.now,
-    operation.hour,
-    operation.account,
-    operation.mode === "peek" ? "p" : "c",
-    operation.source,
-    operation.place,
-    idempotency?.field ?? "",
-    idempotency?.requestHash ?? "",
-    operation.decisionId,
-    operation.payloadBytes ?? "",
-    storage?.object ?? "",
-    storage === null ? "" : storage.kind === "set" ? "s" : "d",
-    storage?.bytes ?? "",
-    storage?.meter ?? "",
-    storage?.bookedLevel ?? "",
-  ];
-  for (const [meter, quantity] of operation.usage) args.push(meter, quantity);
-  return args as (string | number)[];
-}
-
-const STATUS: Record<number, Counted["status"]> = { 1: "allowed", 0: "denied", [-3]: "grant" };
-
-function decodeCheck(reply: Reply[]): CheckReply {
-  const code = Number(reply[0]);
-  if (code === -1) return { status: "load", reason: text(reply[1]) as "absent", epoch: Number(text(reply[2])) };
-  if (code === -2) return { status: "object" };
-  if (code === 2) return { status: "replayed", answer: text(reply[1]) };
-  if (code === 3) return { status: "mismatch" };
-  const status = STATUS[code];
-  if (status === undefined) throw new Error(`check.lua answered status ${code}`);
-  return {
-    status,
-    header: readHeader(buffer(reply[1])),
-    objectBefore: Number(text(reply[2])),
-    objectAfter: Number(text(reply[3])),
-    refusals: text(reply[4]),
-    meters: reply.slice(5).map((packed) => readMeter(buffer(packed))),
   };
 }
 
@@ -177,15 +117,13 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
     level,
     ...[periods.day, periods.month].flatMap((p) => [orNone(p.plan), orNone(p.cap), p.base]),
   ]);
-  return [runId, kind, replaces, a.meters.length, ...header, orNone(a.objectCeiling), orNone(a.payloadCeiling), a.hasObjects ? 1 : 0, ...meters];
+  return [runId, kind, replaces, a.meters.length, ...header, orNone(a.objectCeiling), orNone(a.payloadCeiling), a.hasObjects ? 1 : 0, a.now, a.keysColdUntil, ...meters];
 }
 
-async function readSnapshot(connection: RedisConnection, keys: KeySpace, account: string, meters: string[]): Promise<Snapshot | null> {
+async function readSnapshot(connection: RedisConnection, keys: KeySpace, account: string, meters: readonly MeterName[]): Promise<Snapshot | null> {
   const runId = connection.runId();
-  const { client } = connection;
-  const reply = await client.hmgetBuffer(keys.state(account), "h", ...meters.map((m) => `m:${m}`)).catch((error: unknown) => {
-    throw unavailable("Redis", error);
-  });
+  const fields = ["h", ...meters.map((m) => `m:${m.name}`)];
+  const reply = await connection.call((client) => client.hmgetBuffer(keys.state(account), ...fields)).catch(redisFault);
   const packed = reply[0];
   if (!packed) return null;
   const header = readHeader(packed);
@@ -193,7 +131,7 @@ async function readSnapshot(connection: RedisConnection, keys: KeySpace, account
   const found = new Map<string, MeterCounters>();
   meters.forEach((meter, i) => {
     const counters = reply[i + 1];
-    if (counters) found.set(meter, readMeter(counters));
+    if (counters) found.set(meter.name, readMeter(counters, meter.kind === "gauge"));
   });
   return { header, meters: found };
 }

@@ -1,6 +1,6 @@
 /** Reads what scripts/prelude.lua packs: little-endian doubles, −1 for "none". */
 
-const HEADER_DOUBLES = 15;
+const HEADER_DOUBLES = 17;
 const METER_DOUBLES = 16;
 const PERIOD_DOUBLES = METER_DOUBLES / 2;
 const NONE = -1;
@@ -17,6 +17,8 @@ export interface Header {
   payloadCeiling: number | null;
   objectSeq: number;
   changes: number;
+  /** Something waits for the roll-up. */
+  dirty: boolean;
 }
 
 /** One meter in one window: its limits and what stands against them. Base quantities. */
@@ -50,17 +52,41 @@ export function readHeader(packed: Buffer): Header & { runId: string } {
     payloadCeiling: orNull(at(9)),
     objectSeq: at(10),
     changes: at(11),
+    dirty: at(13) === 1,
     runId: packed.toString("latin1", HEADER_DOUBLES * 8),
   };
 }
 
-export function readMeter(packed: Buffer): MeterCounters {
-  return { day: readPeriod(packed, 0), month: readPeriod(packed, PERIOD_DOUBLES) };
+/** The bucket a gauge is in, with its integral so far. Times in epoch ms. */
+export interface GaugeIntegral {
+  from: number;
+  until: number;
+  bucket: number;
+  byteMilliseconds: bigint;
 }
+
+export function readMeter(packed: Buffer, gauge: boolean): MeterCounters {
+  const day = readPeriod(packed, 0);
+  const month = readPeriod(packed, PERIOD_DOUBLES);
+  if (!gauge) return { day, month };
+  // A gauge has one level, whatever the window; only its limits are kept by period.
+  const level = { granted: day.granted, used: day.spent, spent: day.spent, held: day.held };
+  return { day: { ...day, ...level }, month: { ...month, ...level } };
+}
+
+export function readIntegral(packed: Buffer): GaugeIntegral {
+  const at = (i: number): number => packed.readDoubleLE(i * 8);
+  return { from: at(4), bucket: at(13), until: at(12), byteMilliseconds: limbs(at(10), at(11)) };
+}
+
+/** An integral kept as high × 2^26 + low. */
+export const limbs = (high: number, low: number): bigint => (BigInt(high) << 26n) + BigInt(low);
 
 function readPeriod(packed: Buffer, offset: number): PeriodCounters {
   const at = (i: number): number => packed.readDoubleLE((offset + i) * 8);
-  return { plan: orNull(at(0)), cap: orNull(at(1)), granted: at(2), used: at(4) + at(5), spent: at(5), held: at(6) };
+  // Corrections may give back more than was used: then nothing is shown as used.
+  const used = Math.max(0, at(4) + at(5));
+  return { plan: orNull(at(0)), cap: orNull(at(1)), granted: at(2), used, spent: at(5), held: at(6) };
 }
 
 const orNull = (n: number): number | null => (n === NONE ? null : n);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { unavailable } from "../kernel/errors.ts";
+import { unavailable, WeirError } from "../kernel/errors.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 
 export type Reply = Buffer | number | string | Reply[];
@@ -22,22 +22,26 @@ export function script(name: string): Script {
  * Runs a script by its hash, sending the text once to a server that does not have it. A refused, lost or late answer is
  * `503 unavailable`: whether it ran is then unknown, and only the operation's idempotency key makes a retry safe.
  */
-export async function runScript(connection: RedisConnection, { text, sha }: Script, keys: string[], args: (string | number)[]): Promise<Reply[]> {
-  const { client } = connection;
+export async function runScript(connection: RedisConnection, { text, sha }: Script, keys: string[], args: (string | number | Buffer)[]): Promise<Reply[]> {
   try {
-    return (await client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args)) as Reply[];
+    return (await connection.call((client) => client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw asUnavailable(error);
   }
   try {
-    return (await client.callBuffer("EVAL", text, keys.length, ...keys, ...args)) as Reply[];
+    return (await connection.call((client) => client.callBuffer("EVAL", text, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {
     throw asUnavailable(error);
   }
 }
 
 // A script's own error (a bug, or memory that is full) is no denial either: nothing was decided.
-const asUnavailable = (error: unknown): Error => unavailable("Redis", error);
+const asUnavailable = (error: unknown): Error => (error instanceof WeirError ? error : unavailable("Redis", error));
 
 export const text = (reply: Reply | undefined): string => (Buffer.isBuffer(reply) ? reply.toString() : String(reply ?? ""));
 export const buffer = (reply: Reply | undefined): Buffer => (Buffer.isBuffer(reply) ? reply : Buffer.from(String(reply ?? "")));
+
+/** For `.catch`: every fault of Redis is one error to callers. */
+export const redisFault = (error: unknown): never => {
+  throw asUnavailable(error);
+};

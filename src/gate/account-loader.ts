@@ -2,7 +2,7 @@ import { findAccount } from "../accounts/account-store.ts";
 import { plan, type Catalog } from "../catalog/catalog.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
-import { windowsAt } from "../kernel/window.ts";
+import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { openEpoch, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
@@ -32,6 +32,12 @@ export interface GateStores {
 /** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
 const OPEN_ATTEMPTS_MAX = 5;
 
+/** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
+const OPENED_MAX = 100_000;
+const CLOSED_AT_ONCE = 200;
+/** How long an answered idempotency key stays known: until the UTC day after the next begins, at most. */
+const KEYS_KEPT_MS = 2 * DAY_MS;
+
 /**
  * Brings what Postgres says of an account into Redis: a new epoch where there is none for this incarnation of the server, newer
  * windows, limits and sums where there is. One load an account at a time; the others wait for it and look again.
@@ -39,6 +45,8 @@ const OPEN_ATTEMPTS_MAX = 5;
 export class AccountLoader {
   readonly #stores: GateStores;
   readonly #inFlight = new Map<string, Promise<void>>();
+  /** Accounts whose epoch this process opened, to be closed with it. */
+  readonly #opened = new Set<string>();
 
   constructor(stores: GateStores) {
     this.#stores = stores;
@@ -77,6 +85,28 @@ export class AccountLoader {
     await this.refresh(account, now);
   }
 
+  /**
+   * Closes the epochs this process opened: books the rest, ends each in Redis, then frees in Postgres what it did not spend. Without
+   * it every stop would strand a chunk of each limit. An account in use elsewhere is simply loaded again.
+   */
+  async closeEpochs(now: number): Promise<void> {
+    const accounts = [...this.#opened];
+    for (let i = 0; i < accounts.length; i += CLOSED_AT_ONCE) {
+      const batch = accounts.slice(i, i + CLOSED_AT_ONCE);
+      await rollUpAccounts(this.#stores, batch, now);
+      await Promise.all(batch.map((account) => this.#closeEpoch(account, now)));
+    }
+    this.#opened.clear();
+  }
+
+  async #closeEpoch(account: string, now: number): Promise<void> {
+    const { db, counters } = this.#stores;
+    const present = await counters.read(account, []);
+    if (!present || present.header.dirty) return;
+    const { epoch, changes } = present.header;
+    if (await counters.close(account, epoch, changes)) await sealEpoch(db, account, epoch, now);
+  }
+
   async #load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
     const { counters } = this.#stores;
     if (reason !== "absent" && reason !== "run" && reason !== "lost") {
@@ -100,6 +130,7 @@ export class AccountLoader {
       const answer = await counters.load(loaded, "open", reason === "lost" ? lostEpoch : 0);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
+      else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
       return;
     }
     throw unavailable("A steady view of the account's limits");
@@ -139,6 +170,9 @@ export class AccountLoader {
         objectCeiling: limits.objectCeiling,
         payloadCeiling: limits.payloadCeiling,
         hasObjects: sums.hasObjects,
+        now,
+        // An account's first life has answered no key yet; a later one may have lost some.
+        keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
         meters,
       },
     };

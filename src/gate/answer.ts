@@ -1,5 +1,5 @@
 import { findMeter, type Catalog } from "../catalog/catalog.ts";
-import type { Counted, Operation } from "../counters/counters.ts";
+import type { Counted, Operation } from "../counters/check-call.ts";
 import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
 import type { CheckRequest } from "./check-request.ts";
 import { composeDecision, type DecisionFacts, type MeterFacts, type Standing } from "./compose-decision.ts";
@@ -12,6 +12,7 @@ export function answerOf(catalog: Catalog, request: CheckRequest, operation: Ope
     ...requestFacts(request),
     allowed: reply.status === "allowed",
     decisionId: operation.decisionId,
+    reservation: operation.reservation,
     refusals: reply.refusals,
     payloadCeiling: header.payloadCeiling,
     objectBefore: reply.objectBefore,
@@ -26,11 +27,12 @@ export function answerOf(catalog: Catalog, request: CheckRequest, operation: Ope
 /** The answer given when the key was first used, read back from the text check.lua kept ("Remember"). */
 export function replayedAnswer(catalog: Catalog, request: CheckRequest, operation: Operation, kept: string): Decision {
   const [head = "", ...meters] = kept.split(";");
-  const [status, decisionId = "", before, after, refusals = "", dayEnd, monthEnd, objectCeiling, payloadCeiling] = head.split(",");
+  const [status, decisionId = "", before, after, refusals = "", dayEnd, monthEnd, objectCeiling, payloadCeiling, reservation = "", expiresAt] = head.split(",");
   return composeDecision({
     ...requestFacts(request),
     allowed: status === "1",
     decisionId,
+    reservation: reservation === "" ? null : { id: reservation, expiresAt: Number(expiresAt) },
     refusals,
     payloadCeiling: orNull(payloadCeiling),
     objectBefore: Number(before),
@@ -42,7 +44,8 @@ export function replayedAnswer(catalog: Catalog, request: CheckRequest, operatio
   });
 }
 
-const requestFacts = (request: CheckRequest): Pick<DecisionFacts, "payloadBytes" | "object"> => ({
+const requestFacts = (request: CheckRequest): Pick<DecisionFacts, "account" | "payloadBytes" | "object"> => ({
+  account: request.account,
   payloadBytes: request.payloadBytes ?? 0,
   object: request.object ?? "the account",
 });
@@ -64,7 +67,7 @@ const standingOf = ({ plan, cap, used, held }: PeriodCounters): Standing => ({ p
 
 function keptStandings(text: string): Standings {
   const n = text.split(",");
-  const standing = (at: number): Standing => ({ plan: orNull(n[at]), cap: orNull(n[at + 1]), used: Number(n[at + 2]), held: Number(n[at + 3]) });
+  const standing = (at: number): Standing => ({ plan: orNull(n[at]), cap: orNull(n[at + 1]), used: Math.max(0, Number(n[at + 2])), held: Number(n[at + 3]) });
   return { day: standing(0), month: standing(4) };
 }
 

@@ -5,6 +5,10 @@ import { QUANTITY_MAX } from "../kernel/quantity.ts";
 /** Meters in one check: the catalogue has 24; an operator may add more. */
 export const METERS_PER_CHECK_MAX = 64;
 
+/** How long a reservation may hold, seconds. */
+export const TTL_SECONDS_MAX = 3_600;
+export const TTL_SECONDS_DEFAULT = 60;
+
 const quantity = z.int().min(0).max(QUANTITY_MAX);
 
 /** Counters to count: meter → base quantity. */
@@ -28,8 +32,14 @@ export const checkRequestSchema = z.strictObject({
   usage: usageSchema.optional(),
   storageBytes: storageSchema.optional(),
   payloadBytes: quantity.optional(),
-  mode: z.enum(["consume", "peek"]).optional(),
+  mode: z.enum(["consume", "reserve", "peek"]).optional(),
+  ttlSeconds: z.int().min(1).max(TTL_SECONDS_MAX).optional(),
   idempotencyKey: z.string().min(1).max(255).refine((key) => key.isWellFormed(), "must be well-formed text").optional(),
 });
 
 export type CheckRequest = z.infer<typeof checkRequestSchema>;
+
+/** Body of `POST /v1/reservations/{id}/settle`: what really happened; what is left out happened as it was reserved. */
+export const settleRequestSchema = z.strictObject({ usage: usageSchema.optional(), storageBytes: storageSchema.optional() });
+
+export type SettleRequest = z.infer<typeof settleRequestSchema>;

@@ -1,136 +1,85 @@
-import { createHash } from "node:crypto";
-import { operationUsage } from "../catalog/operation.ts";
-import { findMeter } from "../catalog/catalog.ts";
-import type { Counted, Operation } from "../counters/counters.ts";
-import { unavailable, validationFailed, WeirError, type FieldError } from "../kernel/errors.ts";
-import { newId } from "../kernel/ids.ts";
-import { HOUR_MS } from "../kernel/window.ts";
-import { objectLevel } from "../ledger/ledger-store.ts";
+import type { Counted, Operation } from "../counters/check-call.ts";
+import { unavailable, WeirError } from "../kernel/errors.ts";
+import { DAY_MS } from "../kernel/window.ts";
+import { bookedAnswer, objectLevel } from "../ledger/ledger-store.ts";
+import { acknowledge, acknowledgeKey } from "./acknowledge.ts";
 import { AccountLoader, type GateStores } from "./account-loader.ts";
-import type { CheckRequest } from "./check-request.ts";
 import { answerOf, replayedAnswer } from "./answer.ts";
+import type { CheckRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
-import { Granter } from "./granter.ts";
+import { Granter, type Need } from "./granter.ts";
+import { placeOfObject, toOperation } from "./operation.ts";
 
 /** Rounds of load, look up and grant before a check gives up: a first touch needs three, a race a few more. */
-const ROUNDS_MAX = 12;
+const ROUNDS_MAX = 16;
+/** How a reservation ended is remembered this long: a repeated settle gets its first answer. */
+export const ENDING_KEPT_MS = DAY_MS;
 
-/** What the data plane asks before each write. */
-export interface Gate {
+/** Decides operations on the Redis path. */
+export class Decider {
+  readonly #stores: GateStores;
+  readonly #loader: AccountLoader;
+  readonly #granter: Granter;
+
+  constructor(stores: GateStores, loader: AccountLoader) {
+    this.#stores = stores;
+    this.#loader = loader;
+    this.#granter = new Granter(stores.db, stores.counters);
+  }
+
   /**
-   * Decides one operation against every limit and counts it: all meters or none. A denial is an answer, not an error.
+   * Decides one operation against every limit and counts or holds it: all meters or none. A denial is an answer, not an error.
    * Throws `validation_failed`, `not_found` (account), `idempotency_mismatch`, and `unavailable` when nothing could be decided.
    */
-  check(request: CheckRequest, now: number): Promise<Decision>;
-}
-
-export function createGate(stores: GateStores, loader: AccountLoader): Gate {
-  const granter = new Granter(stores.db, stores.counters);
-  return {
-    check: async (request, now) => {
-      const operation = toOperation(stores, request, now);
-      for (let round = 0; round < ROUNDS_MAX; round++) {
-        const reply = await stores.counters.check(operation);
-        switch (reply.status) {
-          case "load":
-            await loader.load(request.account, reply.reason, reply.epoch, now);
-            break;
-          case "object":
-            await lookUpObject(stores, operation);
-            break;
-          case "grant":
-            await granter.ask(request.account, reply.header, needs(operation, reply));
-            break;
-          case "replayed":
-            return replayedAnswer(stores.catalog.catalog, request, operation, reply.answer);
-          case "mismatch":
-            throw new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new operation.");
-          default:
-            if (reply.status === "allowed" && operation.mode === "consume") acknowledge(stores, operation, reply);
-            return answerOf(stores.catalog.catalog, request, operation, reply);
-        }
+  async decide(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
+    const stores = this.#stores;
+    const operation = toOperation(stores, request, mode, now);
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const reply = await stores.counters.check(operation);
+      switch (reply.status) {
+        case "load":
+          await this.#loader.load(request.account, reply.reason, reply.epoch, now);
+          break;
+        case "object":
+          await this.#lookUpObject(operation);
+          break;
+        case "key":
+          await this.#lookUpKey(operation);
+          break;
+        case "expire":
+          await stores.counters.expire(request.account, now, now + ENDING_KEPT_MS);
+          break;
+        case "grant":
+          await this.#granter.ask(request.account, reply.header, needsOf(operation, reply));
+          break;
+        case "replayed":
+          return replayedAnswer(stores.catalog.catalog, request, operation, reply.answer);
+        case "mismatch":
+          throw new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new operation.");
+        case "allowed":
+        case "denied":
+          if (reply.status === "allowed") acknowledge(stores.unbooked, operation, reply);
+          acknowledgeKey(stores.unbooked, operation, reply);
+          return answerOf(stores.catalog.catalog, request, operation, reply);
       }
-      throw unavailable("A steady view of the account");
-    },
-  };
-}
-
-function toOperation({ catalog, unbooked, storageMeter }: GateStores, request: CheckRequest, now: number): Operation {
-  if (!request.usage && !request.operation && !request.storageBytes && request.payloadBytes === undefined) {
-    throw validationFailed([{ path: "usage", message: "name usage, an operation, storageBytes or payloadBytes" }]);
+    }
+    throw unavailable("A steady view of the account");
   }
-  // An operation that the usage overrides must still be one the catalogue knows.
-  const fromOperation = request.operation === undefined ? {} : operationUsage(catalog.catalog, request.operation);
-  const usage = Object.entries(request.usage ?? fromOperation);
-  const errors = usage.flatMap(([meter]): FieldError[] => {
-    const found = findMeter(catalog.catalog, meter);
-    if (!found) return [{ path: `usage.${meter}`, message: "is not a meter of the catalogue" }];
-    return found.kind === "gauge" ? [{ path: `usage.${meter}`, message: "is a gauge: report it as storageBytes" }] : [];
-  });
-  if (errors.length > 0) throw validationFailed(errors);
-  const place = `${request.service ?? ""}/${request.namespace ?? ""}`;
-  return {
-    account: request.account,
-    now,
-    hour: Math.floor(now / HOUR_MS) * HOUR_MS,
-    catalogVersion: catalog.version,
-    mode: request.mode ?? "consume",
-    source: unbooked.source,
-    place,
-    usage,
-    storage: storageOf(request, place, storageMeter),
-    payloadBytes: request.payloadBytes ?? null,
-    decisionId: newId("dec"),
-    idempotency: idempotencyOf(request),
-  };
+
+  async #lookUpObject({ account, storage }: Operation): Promise<void> {
+    if (storage) storage.bookedLevel = await objectLevel(this.#stores.db, account, storage.meter, placeOfObject(storage.object));
+  }
+
+  async #lookUpKey({ account, idempotency }: Operation): Promise<void> {
+    if (idempotency) idempotency.booked = (await bookedAnswer(this.#stores.db, account, idempotency.field)) ?? "none";
+  }
 }
 
-function storageOf({ storageBytes, object }: CheckRequest, place: string, meter: string): Operation["storage"] {
-  if (!storageBytes) return null;
-  const level = { meter, object: object === undefined ? "//" : `${place}/${object}`, bookedLevel: null };
-  return "set" in storageBytes ? { ...level, kind: "set", bytes: storageBytes.set } : { ...level, kind: "delta", bytes: storageBytes.delta };
-}
-
-// 128 bits of the key and of the request: 32 bytes a key instead of up to 255 and a whole body.
-function idempotencyOf(request: CheckRequest): Operation["idempotency"] {
-  const { idempotencyKey, ...body } = request;
-  if (idempotencyKey === undefined) return null;
-  return { field: hash128(idempotencyKey), requestHash: hash128(canonical(body)) };
-}
-
-const hash128 = (text: string): Buffer => createHash("sha256").update(text).digest().subarray(0, 16);
-
-/** One text for one meaning: the same members in another order are the same request. */
-function canonical(value: unknown): string {
-  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const members = Object.entries(value).filter(([, v]) => v !== undefined).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
-}
-
-async function lookUpObject({ db }: GateStores, operation: Operation): Promise<void> {
-  const { storage, account } = operation;
-  if (!storage) return;
-  const [service = "", namespace = "", ...object] = storage.object.split("/");
-  storage.bookedLevel = await objectLevel(db, account, storage.meter, { service, namespace, object: object.join("/") });
-}
-
-function needs(operation: Operation, reply: Counted) {
-  return operation.usage.flatMap(([meter, quantity], i) => {
+function needsOf(operation: Operation, reply: Counted): Need[] {
+  const growth = Math.max(0, reply.objectAfter - reply.objectBefore);
+  const asked = operation.storage ? [...operation.usage, [operation.storage.meter, growth] as const] : operation.usage;
+  return asked.flatMap(([meter, quantity], i) => {
     const counters = reply.meters[i];
-    return counters && quantity > 0 ? [{ meter, quantity, counters }] : [];
+    return counters && quantity > 0 ? [{ meter, quantity, counters, gauge: i >= operation.usage.length }] : [];
   });
-}
-
-/** Keeps this process' copy of what is about to be acknowledged. */
-function acknowledge({ unbooked }: GateStores, operation: Operation, { header, objectBefore, objectAfter }: Counted): void {
-  const { account, place, usage, storage, hour, now } = operation;
-  const bucket = Math.max(hour, header.day.start, header.month.start);
-  for (const [meter, quantity] of usage) {
-    if (quantity > 0) unbooked.add(account, header.epoch, bucket, place, meter, quantity);
-  }
-  if (storage && objectBefore !== objectAfter) {
-    const [service = "", namespace = "", ...object] = storage.object.split("/");
-    unbooked.setLevel({ account, meter: storage.meter, service, namespace, object: object.join("/"), bytes: objectAfter, epoch: header.epoch, seq: header.objectSeq, at: now });
-  }
 }

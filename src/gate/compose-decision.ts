@@ -24,7 +24,9 @@ export interface MeterFacts {
 export interface DecisionFacts {
   allowed: boolean;
   decisionId: string;
-  /** Letters: p payload, o object ceiling. */
+  reservation: { id: string; expiresAt: number } | null;
+  account: string;
+  /** p payload, o object ceiling, gN the Nth meter's limit has room that could not be granted (check.lua). */
   refusals: string;
   payloadBytes: number;
   payloadCeiling: number | null;
@@ -43,7 +45,7 @@ export function composeDecision(facts: DecisionFacts): Decision {
   return {
     allowed: facts.allowed,
     decisionId: facts.decisionId,
-    reservation: null,
+    reservation: facts.allowed && facts.reservation ? { id: facts.reservation.id, expiresAt: iso(facts.reservation.expiresAt) } : null,
     denials,
     meters: Object.fromEntries(facts.meters.map((m) => [m.meter, meterState(m, facts)])),
   };
@@ -57,9 +59,22 @@ function denialsOf(facts: DecisionFacts): Denial[] {
     if (meter.gauge && facts.refusals.includes("o")) denials.push(objectDenial(meter, facts));
     denials.push(...meterDenials(meter, facts, ({ used, held, limit }) => used + held + meter.requested > limit));
   }
-  if (denials.length > 0) return denials;
-  // Every limit has room, yet none of it could be granted: the rest was lent to a store that is lost, until it is accounted for.
-  return facts.meters.filter((m) => m.requested > 0 && !m.gauge).flatMap((m) => meterDenials(m, facts, () => true));
+  for (const [, index] of facts.refusals.matchAll(/g(\d+)/g)) {
+    const meter = facts.meters[Number(index)];
+    if (meter && !denials.some((d) => d.meter === meter.meter)) denials.push(...strandedDenials(meter, facts));
+  }
+  return denials;
+}
+
+/** The limit has room, but the rest of it was lent to a store that was lost, and may have been spent there: until that is known, it is held. */
+function strandedDenials(meter: MeterFacts, facts: DecisionFacts): Denial[] {
+  const limits = limitsOf(meter);
+  const least = Math.min(...limits.map((l) => l.limit - l.used - l.held));
+  const [binding] = limits.filter((l) => l.limit - l.used - l.held === least);
+  if (!binding) return [];
+  const denial = limitDenial(meter, binding, facts);
+  const stranded = binding.limit - binding.used - binding.held;
+  return [{ ...denial, message: `${denial.message} The other ${stranded} were lent to a store that was lost and are held until it is accounted for.` }];
 }
 
 interface Limit {
@@ -108,14 +123,14 @@ function limitDenial({ meter, unit, gauge, requested }: MeterFacts, l: Limit, fa
     resetsAt,
     retryable: waits,
     message: `${meter}: the ${whose} limit is ${l.limit} ${unit}s${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
-    remedy: remedyOf(meter, l, resetsAt),
+    remedy: remedyOf(meter, l, resetsAt, facts.account),
   };
 }
 
-function remedyOf(meter: string, l: Limit, resetsAt: string | null): string {
+function remedyOf(meter: string, l: Limit, resetsAt: string | null, account: string): string {
   const wait = resetsAt === null ? "" : ` or wait until ${resetsAt}`;
   if (l.source === "cap") return `Raise the cap (weir limits set ${meter} --period ${l.period} --value <n>), remove it (weir limits delete ${meter} --period ${l.period})${wait}.`;
-  if (l.source === "plan") return `Change to a larger plan (weir accounts plan <account> pro)${wait}.`;
+  if (l.source === "plan") return `Change to a larger plan (weir accounts plan ${account} pro)${wait}.`;
   return "The counter is full; contact the operator.";
 }
 

@@ -1,7 +1,7 @@
-import type { Counters } from "../counters/counters.ts";
+import type { Counters, GrantedLimit } from "../counters/counters.ts";
 import { hardLimit, type Header, type MeterCounters } from "../counters/layout.ts";
 import { PERIODS, type Period } from "../kernel/window.ts";
-import { grant, type Want } from "../ledger/epoch-store.ts";
+import { grant, grantLevel, type Want } from "../ledger/epoch-store.ts";
 import type { Db } from "../stores/database.ts";
 
 /** A grant is at least this share of its limit: a window then costs Postgres about 100 grants, and a lost Redis strands 1 %. */
@@ -12,14 +12,22 @@ const CHUNK_MIN = 100;
 /** A meter an operation wants more of than Redis was granted. */
 export interface Need {
   meter: string;
+  gauge: boolean;
   quantity: number;
   counters: MeterCounters;
+}
+
+/** How high a gauge is to be allowed to rise. */
+interface LevelWant {
+  limit: number;
+  top: number;
 }
 
 interface Batch {
   header: Header;
   /** `meter/period` → what is wanted on top of what was granted. */
   wants: Map<string, Want>;
+  levels: Map<string, LevelWant>;
   done: Promise<void>;
 }
 
@@ -42,13 +50,16 @@ export class Granter {
   ask(account: string, header: Header, needs: readonly Need[]): Promise<void> {
     const waiting = this.#waiting.get(account);
     const batch = waiting ?? this.#schedule(account, header);
-    for (const need of needs) addWants(batch, need);
+    for (const need of needs) {
+      if (need.gauge) addLevel(batch, need);
+      else addWants(batch, need);
+    }
     return batch.done;
   }
 
   #schedule(account: string, header: Header): Batch {
     const before = this.#running.get(account) ?? Promise.resolve();
-    const batch: Batch = { header, wants: new Map(), done: Promise.resolve() };
+    const batch: Batch = { header, wants: new Map(), levels: new Map(), done: Promise.resolve() };
     batch.done = before
       .catch(() => {})
       .then(() => {
@@ -63,19 +74,28 @@ export class Granter {
     return batch;
   }
 
-  async #grant(account: string, { header, wants }: Batch): Promise<void> {
-    const asked = [...wants.values()];
-    const granted = await grant(this.#db, account, header.epoch, header.limitsVersion, asked);
-    if (granted.length === 0) return;
-    const limits = granted.map((g) => ({
-      meter: g.meter,
-      period: g.period,
-      windowStart: header[g.period].start,
-      granted: g.granted,
-      more: !g.exhausted,
-    }));
-    await this.#counters.grant(account, header.epoch, header.limitsVersion, limits);
+  async #grant(account: string, { header, wants, levels }: Batch): Promise<void> {
+    const { epoch, limitsVersion } = header;
+    const limits: GrantedLimit[] = [];
+    if (wants.size > 0) {
+      for (const { meter, period, granted, exhausted } of await grant(this.#db, account, epoch, limitsVersion, [...wants.values()])) {
+        limits.push({ meter, period, windowStart: header[period].start, granted, more: !exhausted });
+      }
+    }
+    for (const [meter, { limit, top }] of levels) {
+      const granted = await grantLevel(this.#db, account, epoch, limitsVersion, meter, limit, top);
+      if (granted) limits.push({ meter, period: "level", windowStart: 0, granted: granted.top, more: !granted.exhausted });
+    }
+    if (limits.length > 0) await this.#counters.grant(account, epoch, limitsVersion, limits);
   }
+}
+
+function addLevel(batch: Batch, { meter, quantity, counters }: Need): void {
+  const limit = [counters.day, counters.month].map(hardLimit).reduce<number | null>((a, b) => (a === null ? b : b === null ? a : Math.min(a, b)), null);
+  if (limit === null) return;
+  const before = batch.levels.get(meter)?.top ?? counters.day.used + counters.day.held;
+  const chunk = Math.ceil(limit / CHUNKS_PER_LIMIT);
+  batch.levels.set(meter, { limit, top: Math.min(limit, Math.max(before + quantity, counters.day.granted + chunk)) });
 }
 
 function addWants(batch: Batch, { meter, quantity, counters }: Need): void {

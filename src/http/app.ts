@@ -12,7 +12,7 @@ import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { capRoutes } from "./routes/caps.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
-import { checkRoutes } from "./routes/check.ts";
+import { checkRoutes, reservationRoutes } from "./routes/check.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
@@ -104,6 +104,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;
   healthRoutes(app, options);
   checkRoutes(app, engine);
+  reservationRoutes(app, engine);
   usageRoutes(app, engine);
   capRoutes(app, engine);
   pricingRoutes(app, engine);

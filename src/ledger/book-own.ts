@@ -1,10 +1,13 @@
 import { HOUR_MS } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
-import { BOOK_ROWS_MAX, bookObjectLevels, bookUsage } from "./ledger-store.ts";
+import { bookAll } from "./book-all.ts";
 import type { UnbookedTotals } from "./unbooked.ts";
 
 /** Buckets that began longer ago than this grow no more: an hour, and room for clocks that lag. */
 const BUCKET_OPEN_MS = 2 * HOUR_MS;
+
+// One booking of an account at a time: two could forget the same answered keys twice.
+const running = new WeakMap<UnbookedTotals, Map<string, Promise<string[]>>>();
 
 /**
  * Books this process' own copies straight to Postgres and forgets what is closed. The roll-up brings the same totals from Redis,
@@ -13,13 +16,24 @@ const BUCKET_OPEN_MS = 2 * HOUR_MS;
 export async function bookOwn(db: Db, unbooked: UnbookedTotals, accounts: readonly string[], now: number): Promise<string[]> {
   const outdated = new Set<string>();
   for (const account of accounts) {
-    const totals = unbooked.totalsOf(account);
-    const levels = unbooked.levelsOf(account);
-    for (let i = 0; i < totals.length; i += BOOK_ROWS_MAX) {
-      for (const changed of await bookUsage(db, totals.slice(i, i + BOOK_ROWS_MAX))) outdated.add(changed);
-    }
-    for (let i = 0; i < levels.length; i += BOOK_ROWS_MAX) await bookObjectLevels(db, levels.slice(i, i + BOOK_ROWS_MAX));
-    unbooked.forget(account, totals, levels, now - BUCKET_OPEN_MS);
+    for (const changed of await bookAccount(db, unbooked, account, now)) outdated.add(changed);
   }
   return [...outdated];
+}
+
+async function bookAccount(db: Db, unbooked: UnbookedTotals, account: string, now: number): Promise<string[]> {
+  const own = running.get(unbooked) ?? new Map<string, Promise<string[]>>();
+  running.set(unbooked, own);
+  // What was acknowledged after the booking under way began is not in it: wait, then book again.
+  while (own.has(account)) await own.get(account)?.catch(() => {});
+  const booking = bookCopies(db, unbooked, account, now).finally(() => own.delete(account));
+  own.set(account, booking);
+  return booking;
+}
+
+async function bookCopies(db: Db, unbooked: UnbookedTotals, account: string, now: number): Promise<string[]> {
+  const copies = unbooked.copiesOf(account);
+  const outdated = await bookAll(db, copies);
+  unbooked.forget(account, copies, now - BUCKET_OPEN_MS);
+  return outdated;
 }

@@ -26,3 +26,27 @@ export interface ObjectLevel {
   /** Epoch ms. */
   at: number;
 }
+
+/** One bucket of an account's gauge, as it stood after change number `seq` of `epoch`. Times in epoch ms. */
+export interface GaugeBucket {
+  account: string;
+  meter: string;
+  bucket: number;
+  epoch: number;
+  from: number;
+  until: number;
+  /** Integral of the level over `[from, until)`. */
+  byteMilliseconds: bigint;
+  /** The level it was left at. */
+  level: number;
+  seq: number;
+}
+
+/** An answered idempotency key: 128 bits of its hash, and the answer as check.lua keeps it. */
+export interface AnsweredKey {
+  account: string;
+  keyHash: Buffer;
+  answer: Buffer;
+  /** Epoch ms. */
+  at: number;
+}

@@ -60,3 +60,20 @@ export async function grant(db: Db, account: string, epoch: number, limitsVersio
   );
   return rows.map((row) => ({ ...row, granted: Number(row.granted) }));
 }
+
+/** Grants a gauge's level to an epoch, durably; null when the epoch or the limits are no longer the present ones. */
+export async function grantLevel(
+  db: Db,
+  account: string,
+  epoch: number,
+  limitsVersion: number,
+  meter: string,
+  limit: number,
+  want: number,
+): Promise<{ top: number; exhausted: boolean } | null> {
+  const { rows } = await reachPostgres(
+    sql<{ top: bigint; exhausted: boolean }>`select * from weir_grant_level(${account}, ${epoch}, ${limitsVersion}, ${meter}, ${limit}, ${want})`.execute(db),
+  );
+  const row = rows[0];
+  return row ? { top: Number(row.top), exhausted: row.exhausted } : null;
+}

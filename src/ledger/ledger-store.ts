@@ -1,13 +1,15 @@
 import { sql } from "kysely";
 import { iso, type Period, type Window } from "../kernel/window.ts";
 import { loadQuery, reachPostgres, runQuery, type Db } from "../stores/database.ts";
-import type { BucketTotal, ObjectLevel } from "./bucket.ts";
+import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
 
 /** Rows in one statement: 10,000 took 50 ms where this was measured, and a statement holds its accounts' locks that long. */
 export const BOOK_ROWS_MAX = 5_000;
 
 const BOOK_USAGE = loadQuery("book-usage");
 const BOOK_LEVELS = loadQuery("book-object-levels");
+const BOOK_GAUGES = loadQuery("book-gauges");
+const BOOK_KEYS = loadQuery("book-keys");
 
 const knownPartitions = new Set<string>();
 
@@ -46,6 +48,47 @@ export async function bookObjectLevels(db: Db, levels: readonly ObjectLevel[]): 
   ]);
 }
 
+/** Books buckets of gauges (at most BOOK_ROWS_MAX, no bucket of an epoch twice). */
+export async function bookGauges(db: Db, gauges: readonly GaugeBucket[]): Promise<void> {
+  if (gauges.length === 0) return;
+  const column = <T>(of: (g: GaugeBucket) => T): T[] => gauges.map(of);
+  await runQuery(db, BOOK_GAUGES, [
+    column((g) => g.account),
+    column((g) => g.meter),
+    column((g) => iso(g.bucket)),
+    column((g) => String(g.epoch)),
+    column((g) => iso(g.from)),
+    column((g) => iso(g.until)),
+    column((g) => String(g.byteMilliseconds)),
+    column((g) => String(g.level)),
+    column((g) => String(g.seq)),
+  ]);
+}
+
+/** Books idempotency keys with their answers (at most BOOK_ROWS_MAX). */
+export async function bookKeys(db: Db, keys: readonly AnsweredKey[]): Promise<void> {
+  if (keys.length === 0) return;
+  const column = <T>(of: (k: AnsweredKey) => T): T[] => keys.map(of);
+  await runQuery(db, BOOK_KEYS, [column((k) => k.account), column((k) => k.keyHash.toString("base64")), column((k) => k.answer.toString("base64")), column((k) => iso(k.at))]);
+}
+
+/** The booked answer of an idempotency key, null where there is none. */
+export async function bookedAnswer(db: Db, account: string, keyHash: Buffer): Promise<Buffer | null> {
+  const row = await reachPostgres(
+    db.selectFrom("idempotency_keys").select("answer").where("account", "=", account).where("key_hash", "=", keyHash).executeTakeFirst(),
+  );
+  return row?.answer ?? null;
+}
+
+/** Forgets keys answered before `before`, at most `limit` of them; answers how many. */
+export async function forgetKeys(db: Db, before: number, limit: number): Promise<number> {
+  const { numAffectedRows } = await reachPostgres(
+    sql`delete from idempotency_keys where (account, key_hash) in
+        (select account, key_hash from idempotency_keys where answered_at < ${iso(before)}::timestamptz limit ${limit})`.execute(db),
+  );
+  return Number(numAffectedRows ?? 0n);
+}
+
 /** Makes the monthly partitions that hold `times`, once a process. */
 export async function ensurePartitions(db: Db, times: readonly number[]): Promise<void> {
   for (const month of new Set(times.map((t) => iso(t).slice(0, 7)))) {
@@ -54,14 +97,6 @@ export async function ensurePartitions(db: Db, times: readonly number[]): Promis
     await reachPostgres(sql`select weir_ensure_partition(${`${month}-01T00:00:00Z`}::timestamptz)`.execute(db));
     knownPartitions.add(key);
   }
-}
-
-/** What Postgres holds of this source's totals of an account, label by label (`totalLabel`), to be compared with its own copy. */
-export async function bookedOfSource(db: Db, account: string, source: string, from: number): Promise<BucketTotal[]> {
-  const rows = await reachPostgres(
-    db.selectFrom("usage_buckets").selectAll().where("account", "=", account).where("source", "=", source).where("bucket", ">=", new Date(from)).execute(),
-  );
-  return rows.map((r) => ({ ...r, bucket: r.bucket.getTime(), epoch: Number(r.epoch), quantity: Number(r.quantity) }));
 }
 
 export interface BookedSums {

@@ -1,8 +1,10 @@
 import { collect, dirtyAccounts, markBooked, type Collected } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
+import { limbs } from "../counters/layout.ts";
 import type { Db } from "../stores/database.ts";
-import type { BucketTotal, ObjectLevel } from "./bucket.ts";
-import { BOOK_ROWS_MAX, bookObjectLevels, bookUsage } from "./ledger-store.ts";
+import { bookAll } from "./book-all.ts";
+import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
+import type { Copies } from "./unbooked.ts";
 
 /** Accounts booked together. More make longer statements and longer locks, fewer make more trips. */
 const ACCOUNTS_PER_BATCH = 200;
@@ -40,13 +42,15 @@ export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpR
 export async function rollUpAccounts({ db, counters, storageMeter }: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
   const { connection, keys } = counters;
   const collected = await collect(connection, keys, accounts, now);
-  const totals = collected.flatMap(bucketTotals);
-  const levels = collected.flatMap((c) => objectLevels(c, storageMeter));
-  const outdated = new Set<string>();
-  for (const rows of chunks(totals)) for (const account of await bookUsage(db, rows)) outdated.add(account);
-  for (const rows of chunks(levels)) await bookObjectLevels(db, rows);
+  const copies: Copies = {
+    totals: collected.flatMap(bucketTotals),
+    levels: collected.flatMap((c) => objectLevels(c, storageMeter)),
+    gauges: collected.flatMap(gaugeBuckets),
+    keys: collected.flatMap(answeredKeys),
+  };
+  const outdated = await bookAll(db, copies);
   await Promise.all(collected.map((c) => markBooked(connection, keys, c)));
-  return { accounts: accounts.length, rows: totals.length + levels.length, outdated: [...outdated] };
+  return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated };
 }
 
 function bucketTotals({ account, totals }: Collected): BucketTotal[] {
@@ -64,6 +68,17 @@ function objectLevels({ account, objects }: Collected, meter: string): ObjectLev
   });
 }
 
-function* chunks<T>(rows: T[]): Generator<T[]> {
-  for (let i = 0; i < rows.length; i += BOOK_ROWS_MAX) yield rows.slice(i, i + BOOK_ROWS_MAX);
+function gaugeBuckets({ account, gauges }: Collected): GaugeBucket[] {
+  return [...gauges].map(([field, state]) => {
+    const [epoch, bucket, meter] = field.slice(1).split("/");
+    const [from = 0, high = 0, low = 0, level = 0, until = 0, seq = 0] = state.split(",").map(Number);
+    return { account, meter: meter ?? "", bucket: Number(bucket), epoch: Number(epoch), from, until, byteMilliseconds: limbs(high, low), level, seq };
+  });
+}
+
+function answeredKeys({ account, keys }: Collected): AnsweredKey[] {
+  return keys.map(([keyHash, answered]) => {
+    const slash = answered.indexOf("/");
+    return { account, keyHash, answer: answered.subarray(slash + 1), at: Number(answered.toString("latin1", 0, slash)) };
+  });
 }

@@ -1,4 +1,4 @@
-import type { BucketTotal, ObjectLevel } from "./bucket.ts";
+import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
 
 /**
  * This process' own copy of what it has acknowledged, until Postgres holds it: with Redis' the second one (DESIGN §1, invariant 2).
@@ -28,8 +28,32 @@ export class UnbookedTotals {
     if (!before || level.epoch > before.epoch || (level.epoch === before.epoch && level.seq > before.seq)) levels.set(key, level);
   }
 
+  /** Notes a gauge's bucket; of two states the later by seq stays. */
+  setGauge({ from, until, ...gauge }: GaugeBucket): void {
+    const gauges = this.#of(gauge.account).gauges;
+    const key = `${gauge.epoch}/${gauge.bucket}/${gauge.meter}`;
+    const before = gauges.get(key);
+    if (!before || gauge.seq > before.seq) gauges.set(key, { ...gauge, from, until });
+  }
+
+  /** Notes the answer to an idempotency key. */
+  setKey(key: AnsweredKey): void {
+    this.#of(key.account).keys.push(key);
+  }
+
   accounts(): string[] {
     return [...this.#accounts.keys()];
+  }
+
+  /** All of an account's copies as they stand now. */
+  copiesOf(account: string): Copies {
+    const own = this.#accounts.get(account);
+    return {
+      totals: this.totalsOf(account),
+      levels: [...(own?.levels.values() ?? [])],
+      gauges: [...(own?.gauges.values() ?? [])],
+      keys: [...(own?.keys ?? [])],
+    };
   }
 
   totalsOf(account: string): BucketTotal[] {
@@ -40,14 +64,16 @@ export class UnbookedTotals {
     });
   }
 
-  levelsOf(account: string): ObjectLevel[] {
-    return [...(this.#accounts.get(account)?.levels.values() ?? [])];
-  }
-
-  /** Forgets what Postgres now holds: totals of buckets that began before `openFrom` and did not grow since, and booked sizes. */
-  forget(account: string, booked: readonly BucketTotal[], levels: readonly ObjectLevel[], openFrom: number): void {
+  /** Forgets what Postgres now holds; totals only of buckets that began before `openFrom` and did not grow since. */
+  forget(account: string, { totals: booked, levels, gauges, keys }: Copies, openFrom: number): void {
     const own = this.#accounts.get(account);
     if (!own) return;
+    for (const gauge of gauges) {
+      const key = `${gauge.epoch}/${gauge.bucket}/${gauge.meter}`;
+      if (own.gauges.get(key) === gauge) own.gauges.delete(key);
+    }
+    // New answers are only ever added behind the booked ones.
+    own.keys.splice(0, keys.length);
     for (const { epoch, bucket, service, namespace, meter, quantity } of booked) {
       const label = `${epoch}/${bucket}/${service}/${namespace}/${meter}`;
       // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
@@ -57,13 +83,13 @@ export class UnbookedTotals {
       const key = `${level.service}/${level.namespace}/${level.object}`;
       if (own.levels.get(key) === level) own.levels.delete(key);
     }
-    if (own.totals.size === 0 && own.levels.size === 0) this.#accounts.delete(account);
+    if (own.totals.size === 0 && own.levels.size === 0 && own.gauges.size === 0 && own.keys.length === 0) this.#accounts.delete(account);
   }
 
   #of(account: string): AccountTotals {
     let own = this.#accounts.get(account);
     if (!own) {
-      own = { totals: new Map(), levels: new Map() };
+      own = { totals: new Map(), levels: new Map(), gauges: new Map(), keys: [] };
       this.#accounts.set(account, own);
     }
     return own;
@@ -73,4 +99,14 @@ export class UnbookedTotals {
 interface AccountTotals {
   totals: Map<string, number>;
   levels: Map<string, ObjectLevel>;
+  gauges: Map<string, GaugeBucket>;
+  keys: AnsweredKey[];
+}
+
+/** One account's copies at one moment. */
+export interface Copies {
+  totals: BucketTotal[];
+  levels: ObjectLevel[];
+  gauges: GaugeBucket[];
+  keys: AnsweredKey[];
 }

@@ -1,4 +1,4 @@
-import type { Gate } from "../gate/check.ts";
+import type { Gate } from "../gate/gate.ts";
 import { deniedError } from "../gate/denied.ts";
 import type { Admit } from "./admission.ts";
 

@@ -1,9 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { unavailable } from "../kernel/errors.ts";
+import { BoundedCalls } from "./bounded-calls.ts";
 
 /** A call that has no answer by then counts as unknown; the caller is told 503 (DESIGN §3: within 250 ms). */
 export const COMMAND_TIMEOUT_MS = 200;
+/** More in flight only make every answer later: throughput is flat from 64 on. */
+const IN_FLIGHT_MAX = 256;
+/** Calls in line beyond these are refused: at 30,000 a second they would wait a second. */
+const WAITING_MAX = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1_000;
@@ -12,8 +17,10 @@ const RUN_ID_KEY = "weir:run-id";
 
 /** A connection that knows which incarnation of the server is at its other end. */
 export interface RedisConnection {
-  /** The raw client; only src/counters sends through it. */
+  /** The raw client; only src/counters sends through it, in `call`. */
   readonly client: Redis;
+  /** Sends when there is room; a silent server fails everything that waits for it, with `unavailable`. */
+  call<T>(send: (client: Redis) => Promise<T>): Promise<T>;
   /** The server's run id as read on *this* connection; throws `unavailable` while there is none. */
   runId(): string;
   /** Resolves when the server answers; rejects with `unavailable` after `timeoutMs`. */
@@ -25,7 +32,7 @@ export interface RedisConnection {
 
 /**
  * Opens the metering connection. ioredis' defaults re-send after a lost reply (one call was counted four times), so: no
- * re-sending, no offline queue, no retries, a time limit on every command. Integers come as text, since the client rounds at 2^53.
+ * re-sending, no offline queue, no retries, a time limit on every call. Integers come as text, since the client rounds at 2^53.
  */
 export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
   const client = new Redis(url, {
@@ -33,13 +40,14 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
     autoResubscribe: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     stringNumbers: true,
     protocol: 2,
     keepAlive: 10_000,
     retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
   });
+  const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
+  const calls = new BoundedCalls("Redis", { timeoutMs, inFlightMax: IN_FLIGHT_MAX, waitingMax: WAITING_MAX });
   let runId: string | null = null;
   let lastRunId: string | null = null;
   const waiting = new Set<() => void>();
@@ -47,7 +55,7 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
 
   const learn = async (): Promise<void> => {
     try {
-      runId = await readRunId(client);
+      runId = await calls.run(() => readRunId(client));
       const changed = lastRunId !== null && lastRunId !== runId;
       lastRunId = runId;
       if (changed) for (const listener of listeners) listener();
@@ -60,12 +68,17 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
   };
   client.on("ready", () => void learn());
   // From here to the next "ready" nothing may be sent: the server behind the next connection may be another one.
-  client.on("close", () => (runId = null));
+  client.on("close", () => {
+    runId = null;
+    // ioredis 6.0 leaves what was under way unsettled for ever when it does not re-send.
+    calls.failAll();
+  });
   // Every command reports its own failure; without a listener ioredis prints each lost connection to the console.
   client.on("error", () => {});
 
   return {
     client,
+    call: (send) => calls.run(() => send(client)),
     runId: () => {
       if (runId === null) throw unavailable("Redis");
       return runId;

@@ -17,6 +17,7 @@ export interface Database {
     timezone: Defaulted<string>;
     limits_version: Defaulted<bigint>;
     epoch: Defaulted<bigint>;
+    last_epoch: Defaulted<bigint>;
     foreign_seq: Defaulted<bigint>;
     created_at: Timestamp;
     updated_at: Timestamp;
@@ -47,6 +48,29 @@ export interface Database {
     sha256: string;
     applied_at: Timestamp;
   };
+  corrections: {
+    account: string;
+    number: bigint;
+    meter: string;
+    quantity: bigint;
+    at: Timestamp;
+    reason: string;
+    idempotency_key: string;
+    request: string;
+    made_by: string;
+    created_at: Timestamp;
+  };
+  gauge_buckets: {
+    account: string;
+    meter: string;
+    bucket: Timestamp;
+    epoch: bigint;
+    from_at: Timestamp;
+    until_at: Timestamp;
+    byte_milliseconds: string;
+    level: bigint;
+    seq: bigint;
+  };
   grants: {
     account: string;
     meter: string;
@@ -55,6 +79,20 @@ export interface Database {
     epoch: bigint;
     granted: bigint;
     sealed_at: Timestamp | null;
+    limit_value: bigint;
+  };
+  idempotency_keys: {
+    account: string;
+    key_hash: Buffer;
+    answer: Buffer;
+    answered_at: Timestamp;
+  };
+  level_grants: {
+    account: string;
+    meter: string;
+    epoch: bigint;
+    top: bigint;
+    stranded: bigint;
   };
   object_levels: {
     account: string;

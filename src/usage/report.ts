@@ -87,11 +87,11 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   const account = await findAccount(db, accountId, now);
   if (!account) throw notFound(`Account ${accountId}`);
   const caps = await listCaps(db, accountId);
-  const names = catalog.catalog.meters.map((m) => m.name);
+  const { meters } = catalog.catalog;
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-    const snapshot = await counters.read(accountId, names);
-    if (snapshot && isCurrent(snapshot, windows, names.length)) return { account, caps, snapshot, windows };
+    const snapshot = await counters.read(accountId, meters);
+    if (snapshot && isCurrent(snapshot, windows, meters.length)) return { account, caps, snapshot, windows };
     await loader.load(accountId, snapshot ? "turned" : "absent", snapshot?.header.epoch ?? 0, now);
   }
   throw unavailable("A steady view of the account");

@@ -169,6 +169,7 @@ describe("what is sent", () => {
     ["base64", ["--base64", "AP8="], undefined, { value: "AP8=", encoding: "base64" }],
     ["a leading @", ["@@home"], undefined, { value: "@home", encoding: "text" }],
     ["stdin", ["--file", "-"], "héllo\n", { value: "héllo\n", encoding: "text" }],
+    ["control characters", ["--file", "-"], "\0\0\u0001", { value: "AAAB", encoding: "base64" }],
   ])("state put: %s", async (_what, args, input, body) => {
     answers(200, { namespace: "Room", object: "r", entry: { key: "k", valueSizeBytes: 1, createdAt: "", updatedAt: "" } });
     const { code } = await weir(["state", "put", "--service", "s", "Room", "room 1", "a/b", ...args], input === undefined ? {} : { input });
@@ -198,7 +199,7 @@ describe("what comes back", () => {
     const { code, stdout, stderr } = await weir(["state", "put", "--service", "s", "Room", "r", "k", "v"]);
     expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
     expect(stderr).toContain(
-      "state_sqlite_rows_written (plan, account, day): 100000 of 100000 used, 1 requested; resets 2026-11-22T00:00:00.000Z",
+      "state_sqlite_rows_written (plan, account, day): 100,000 of 100,000 used, 1 requested; resets 2026-11-22T00:00:00.000Z",
     );
     expect(stderr).toContain("state_requests (plan");
     expect(stderr).toContain("Upgrade to Pro, or wait until the day ends.");

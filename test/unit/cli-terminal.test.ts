@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { meterTable, type MeterStanding } from "../../src/cli/meter-table.ts";
 import { bar } from "../../src/cli/terminal/bar.ts";
 import { bytes, count, duration, until, usd } from "../../src/cli/terminal/figures.ts";
 import { LiveBlock } from "../../src/cli/terminal/live.ts";
-import { ansiStyle, plainStyle, printable } from "../../src/cli/terminal/style.ts";
-import { surface } from "../../src/cli/terminal/surface.ts";
+import { ansiStyle, fitted, plainStyle, printable } from "../../src/cli/terminal/style.ts";
+import { surface, type Surface } from "../../src/cli/terminal/surface.ts";
 import { fields, table } from "../../src/cli/terminal/table.ts";
 
 describe("table", () => {
@@ -55,6 +56,46 @@ describe("table", () => {
         plainStyle,
       ),
     ).toEqual(["id    1", "plan  free"]);
+  });
+});
+
+describe("the table of meters", () => {
+  const standing: MeterStanding = {
+    meter: "state_duration_gb_milliseconds",
+    unit: "GB-ms",
+    kind: "counter",
+    period: "day",
+    used: 12_999_999,
+    reserved: 0,
+    limit: 13_000_000,
+    remaining: 1,
+    percent: 99.99,
+    state: "warning",
+    source: "plan",
+    resetsAt: "2026-11-22T00:00:00.000Z",
+  };
+  const usage = {
+    asOf: "2026-11-21T12:00:00.000Z",
+    meters: [standing, { ...standing, meter: "log_events", used: 0, limit: null, percent: null }],
+  };
+  const screen = (columns: number, isTTY: boolean): Surface => surface({ write: () => undefined, isTTY, columns }, { NO_COLOR: "1" });
+
+  test.each([
+    [80, 80],
+    [200, 124],
+  ])("in %d columns it has bars and is at most %d wide", (columns, most) => {
+    const lines = meterTable(usage, { all: false }, screen(columns, true));
+    expect(lines[1]).toMatch(/^\[#+-\] {2}state_duration_gb_milliseconds /);
+    expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(most);
+    expect(lines.join("\n")).toContain("in 12 h");
+  });
+
+  test("in a pipe it has no bars, and only what is of interest", () => {
+    expect(meterTable(usage, { all: false }, screen(80, false))).toEqual([
+      "METER                           WINDOW        USED       LIMIT  LEFT           RESETS",
+      "state_duration_gb_milliseconds  day     12,999,999  13,000,000     1  99.99 %  in 12 h",
+    ]);
+    expect(meterTable(usage, { all: true }, screen(80, false))).toHaveLength(3);
   });
 });
 
@@ -139,6 +180,11 @@ describe("surface", () => {
     }
     expect(tty.text()).toBe("one\ntwo\n\u001b[2A\r\u001b[0Jthree\nfour\n");
     expect(pipe.text()).toBe("");
+  });
+
+  test("a line that is too long for the terminal is cut, its styles are not", () => {
+    expect(fitted(`ab${ansiStyle.bad("cdef")}g`, 4)).toBe("ab\u001b[31mcd\u001b[39m");
+    expect(fitted("🙂🙂🙂", 2)).toBe("🙂🙂");
   });
 
   test("control characters become visible", () => expect(printable("a\u0007b\tc\u009b")).toBe("a\\x07b\tc\\x9b"));

@@ -4,8 +4,11 @@ import type { Surface } from "../terminal/surface.ts";
 import { rate } from "../replay/report.ts";
 import type { MeterStanding, UsageAnswer } from "../meter-table.ts";
 
-const BAR_WIDTH = 30;
-const NAME_WIDTH = 34;
+const BAR_MAX = 30;
+const BAR_MIN = 5;
+const NAME_WIDTH = 32;
+/** Room for the longest figures: `13,000,000 of 13,000,000`, with the gaps around. */
+const FIGURES_WIDTH = 30;
 
 /** What the screen shows of the traffic. */
 export interface Progress {
@@ -21,14 +24,19 @@ export function demoMeters(usage: UsageAnswer): MeterStanding[] {
 
 /** The live block: one bar a meter, and the rate. */
 export function frameLines(usage: UsageAnswer, progress: Progress, out: Surface): string[] {
+  const barWidth = Math.max(BAR_MIN, Math.min(BAR_MAX, out.columns - NAME_WIDTH - FIGURES_WIDTH));
   const lines = demoMeters(usage).map((m) => {
     const figures = `${quantity(m.used, m.unit)} of ${m.limit === null ? "–" : quantity(m.limit, m.unit)}`;
-    return `  ${m.meter.padEnd(NAME_WIDTH)}${bar(m.percent ?? 0, BAR_WIDTH, out.style, m.state)}  ${figures}`;
+    return `  ${m.meter.padEnd(NAME_WIDTH)}${bar(m.percent ?? 0, barWidth, out.style, m.state)}  ${figures}`;
   });
   return [...lines, "", `  ${progressText(progress)}`];
 }
 
+/** A rate over less than this says nothing, milliseconds. */
+const RATE_AFTER_MS = 1_000;
+
 /** The same for a pipe: one line now and then. */
 export function progressText({ elapsedMs, checks, denied }: Progress): string {
-  return `${duration(elapsedMs)}  ${count(checks)} operations  ${count(rate(checks, elapsedMs))}/s  ${count(denied)} denied`;
+  const speed = elapsedMs >= RATE_AFTER_MS ? `  ${count(rate(checks, elapsedMs))}/s` : "";
+  return `${duration(elapsedMs)}  ${count(checks)} operations${speed}  ${count(denied)} denied`;
 }

@@ -74,7 +74,9 @@ function meterLines(meters: readonly MeterVerdict[], style: Style): string[] {
 function verdictLine(result: ReplayResult, style: Style): string {
   const { meters, tookMs } = result.verification;
   if (proven(meters))
-    return style.good(`Self-check passed: Postgres holds exactly what this replay counted (booked within ${duration(tookMs)}).`);
+    return style.good(
+      `Self-check passed: Postgres holds exactly what this replay counted (booked ${tookMs < 1000 ? "at once" : `within ${duration(tookMs)}`}).`,
+    );
   const wrong = meters.filter((m) => m.state === "missing" || m.state === "too much");
   if (wrong.length === 0) {
     return style.warning(

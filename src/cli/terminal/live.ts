@@ -1,4 +1,5 @@
 import { monotonicMs } from "../../kernel/clock.ts";
+import { fitted } from "./style.ts";
 import type { Surface } from "./surface.ts";
 
 /** How often a person's screen is drawn anew, at most. */
@@ -38,7 +39,9 @@ export class LiveBlock {
   }
 
   #paint(lines: readonly string[]): void {
-    this.#surface.write(`${this.#home()}${lines.join("\n")}\n`);
+    // A line that wrapped would count as two, and the next frame would begin too low.
+    const fitting = lines.map((line) => fitted(line, this.#surface.columns - 1));
+    this.#surface.write(`${this.#home()}${fitting.join("\n")}\n`);
     this.#height = lines.length;
     this.#drawnAt = monotonicMs();
   }

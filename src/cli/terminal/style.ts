@@ -35,3 +35,12 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu;
 export function printable(text: string): string {
   return text.replace(CONTROL, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
+
+// An SGR sequence (no width of its own), or one character.
+const TOKEN = /\u001b\[[0-9;]*m|[^]/gu;
+
+/** The first `columns` visible characters of a line, with every style sequence kept, so that a style that was opened is closed. */
+export function fitted(line: string, columns: number): string {
+  let width = 0;
+  return (line.match(TOKEN) ?? []).filter((token) => token.startsWith("\u001b") || (width += 1) <= columns).join("");
+}

@@ -1,25 +1,32 @@
 -- Forgets what Postgres now holds. The marks go only if nothing has changed since they were read.
--- KEYS  1 state  2 changed objects  3 dirty  then the totals of hours that can receive no more
--- ARGV  1 account  2 changes as read  3 number of booked objects  then object field, value as read …  then the closed hours ms
+-- KEYS  1 state  2 changed objects  3 idempotency keys to be booked  4 dirty  then the totals of hours that can receive no more
+-- ARGV  1 account  2 changes as read  3 number of booked objects  4 number of booked keys
+--       then object field, value as read …  then idempotency field …  then the closed hours ms
 -- Answers 1 when the account is clean, 0 when it has changed meanwhile and stays dirty.
-local objects = tonumber(ARGV[3])
-for i = 4, 3 + objects * 2, 2 do
-  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[2], ARGV[i]) end
+local objects, keys = tonumber(ARGV[3]), tonumber(ARGV[4])
+local arg = 5
+for _ = 1, objects do
+  if redis.call('HGET', KEYS[2], ARGV[arg]) == ARGV[arg + 1] then redis.call('HDEL', KEYS[2], ARGV[arg]) end
+  arg = arg + 2
+end
+for _ = 1, keys do
+  redis.call('HDEL', KEYS[3], ARGV[arg])
+  arg = arg + 1
 end
 local packed = redis.call('HGET', KEYS[1], 'h')
 local h = packed and unpack_header(packed)
 if (packed and int(h[H_CHANGES]) or '0') ~= ARGV[2] then return 0 end
-local first_hour = 4 + objects * 2
-if #ARGV >= first_hour then
-  local hours = redis.call('HGET', KEYS[1], 'hours') or ''
-  for i = first_hour, #ARGV do
+if #ARGV >= arg then
+  local hours, key = redis.call('HGET', KEYS[1], 'hours') or '', 5
+  for i = arg, #ARGV do
     hours = string.gsub(hours, ARGV[i] .. ',', '')
-    redis.call('DEL', KEYS[4 + i - first_hour])
+    redis.call('DEL', KEYS[key])
+    key = key + 1
   end
   if packed then redis.call('HSET', KEYS[1], 'hours', hours) end
 end
-if redis.call('HLEN', KEYS[2]) > 0 then return 0 end
-redis.call('SREM', KEYS[3], ARGV[1])
+if redis.call('HLEN', KEYS[2]) > 0 or redis.call('HLEN', KEYS[3]) > 0 then return 0 end
+redis.call('SREM', KEYS[4], ARGV[1])
 if packed then
   h[H_DIRTY] = 0
   redis.call('HSET', KEYS[1], 'h', pack_header(h, run_of(packed)))

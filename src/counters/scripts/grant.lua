@@ -1,15 +1,16 @@
 -- Tells Redis what Postgres has granted to this epoch. Totals, not differences: saying it twice, or late, changes nothing.
 -- KEYS  1 state
--- ARGV  1 run id  2 epoch  3 limits version  then by limit: meter, period (day | month), window start ms, granted in all, more to be had 1 | 0
+-- ARGV  1 run id  2 epoch  3 limits version
+--       then by limit: meter, period (day | month | level), window start ms (0 for a level), granted in all, more to be had 1 | 0
 -- Answers 1 when heard; 0 when the state is of another run or epoch: the grant stays stranded until that epoch is sealed.
 local packed = redis.call('HGET', KEYS[1], 'h')
 if not packed or run_of(packed) ~= ARGV[1] then return 0 end
 local h = unpack_header(packed)
 if h[H_EPOCH] ~= tonumber(ARGV[2]) then return 0 end
 for i = 4, #ARGV, 5 do
-  local field = 'm:' .. ARGV[i]
-  local at = ARGV[i + 1] == 'day' and 0 or PERIOD_SLOTS
-  local start = at == 0 and h[H_DAY] or h[H_MONTH]
+  local field, period = 'm:' .. ARGV[i], ARGV[i + 1]
+  local at = period == 'month' and PERIOD_SLOTS or 0
+  local start = period == 'level' and 0 or period == 'day' and h[H_DAY] or h[H_MONTH]
   local meter = redis.call('HGET', KEYS[1], field)
   if meter and start == tonumber(ARGV[i + 2]) then
     local m = unpack_meter(meter)

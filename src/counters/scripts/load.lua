@@ -1,11 +1,12 @@
 -- Installs what Postgres says of an account: a new epoch, or newer windows, limits and sums for the present one.
--- KEYS  1 state  2 objects  3 changed objects
+-- KEYS  1 state  2 objects  3 changed objects  4 expiries
 -- ARGV  1 run id  2 kind: open | refresh  3 the epoch of this run that an open may replace, or 0  4 meters named
 --       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
---      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0
+--      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0  16 now ms
+--      17 until when an unknown idempotency key is looked up in Postgres, ms; 0 where there can be none
 --      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base
 -- Answers {1, epoch} when installed; {0, epoch} when the state is already newer or of another epoch (nothing changed).
-local run, kind = ARGV[1], ARGV[2]
+local run, kind, now = ARGV[1], ARGV[2], tonumber(ARGV[16])
 local new = {}
 for i = 5, 14 do new[i - 4] = tonumber(ARGV[i]) end
 local packed = redis.call('HGET', KEYS[1], 'h')
@@ -17,7 +18,10 @@ if opening then
   if same_run and h[H_EPOCH] ~= tonumber(ARGV[3]) then return { 0, int(h[H_EPOCH]) } end
   -- What another incarnation left here was booked before this epoch was opened; its object levels come again from Postgres.
   redis.call('DEL', KEYS[2], KEYS[3])
-  h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or 0, 0, 0, tonumber(ARGV[15]) }
+  -- Reservations of the last epoch hold nothing here; the earliest tells when they are to be cleared away.
+  local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+  h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or 0, 0, 0,
+    tonumber(ARGV[15]), first[2] and tonumber(first[2]) or NONE, tonumber(ARGV[17]) }
 elseif not same_run or h[H_EPOCH] ~= new[H_EPOCH] then
   return { 0, packed and int(h[H_EPOCH]) or '0' }
 end
@@ -27,29 +31,50 @@ local newer_sums = new[H_FOREIGN] > h[H_FOREIGN]
 local turned = { [0] = new[H_DAY] > h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] > h[H_MONTH] }
 local current = { [0] = new[H_DAY] == h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] == h[H_MONTH] }
 
-local writes, at_arg = {}, 16
-for _ = 1, tonumber(ARGV[4]) do
-  local field, gauge, level = 'm:' .. ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2])
-  local held_here = not opening and redis.call('HGET', KEYS[1], field)
-  local m = held_here and unpack_meter(held_here)
+local function set_limits(m, arg)
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
-    local arg = at_arg + 3 + (at == 0 and 0 or 3)
-    local plan, cap, base = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-    if not m then m = {} end
-    if not m[at + PLAN] then
-      m[at + PLAN], m[at + CAP], m[at + GRANTED], m[at + MORE], m[at + BASE] = plan, cap, gauge and MAX or 0, gauge and 0 or 1, base
-      m[at + SPENT], m[at + HELD], m[at + MARK] = gauge and level or 0, 0, NONE
-    else
-      if turned[at] and not gauge then
-        m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, base, 0, 0, NONE
-      elseif current[at] and newer_sums and not gauge then
-        m[at + BASE], m[at + MORE] = base, 1
-      end
-      if newer_limits then
-        m[at + PLAN], m[at + CAP] = plan, cap
-        if not gauge then m[at + MORE] = 1 end
-      end
-    end
+    m[at + PLAN], m[at + CAP] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
+    arg = arg + 3
+  end
+  m[MORE] = 1
+end
+
+local function new_gauge(level, arg)
+  local g = { 0, 0, level, 1, now, level, 0, NONE, 0, 0, 0, 0, now, bucket_at(h, now - now % HOUR_MS), 0, NONE }
+  set_limits(g, arg)
+  return g
+end
+
+local function new_counter(arg)
+  local m = {}
+  for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
+    m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, tonumber(ARGV[arg + 2]), 0, 0, NONE
+    m[at + PLAN], m[at + CAP] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
+    arg = arg + 3
+  end
+  return m
+end
+
+local function refresh_counter(m, arg)
+  for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
+    local base = tonumber(ARGV[arg + 2])
+    if turned[at] then m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, base, 0, 0, NONE
+    elseif current[at] and newer_sums then m[at + BASE], m[at + MORE] = base, 1 end
+    if newer_limits then m[at + PLAN], m[at + CAP], m[at + MORE] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), 1 end
+    arg = arg + 3
+  end
+end
+
+local writes, at_arg = {}, 18
+for _ = 1, tonumber(ARGV[4]) do
+  local field, gauge, level, arg = 'm:' .. ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
+  local here = not opening and redis.call('HGET', KEYS[1], field)
+  local m
+  if not here then m = gauge and new_gauge(level, arg) or new_counter(arg)
+  else
+    m = unpack_meter(here)
+    if not gauge then refresh_counter(m, arg)
+    elseif newer_limits then set_limits(m, arg) end
   end
   writes[#writes + 1] = field
   writes[#writes + 1] = pack_meter(m)

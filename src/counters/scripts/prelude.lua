@@ -1,28 +1,35 @@
 -- Prepended to every script of this folder. Layout of the packed fields: src/counters/layout.ts.
 -- Header: epoch, limits version, catalogue version, foreign seq, day start, day end, month start, month end,
---         object ceiling, payload ceiling, next object seq, changes, latest hour, is dirty, Postgres has objects; then the run id.
-local HEADER = '<ddddddddddddddd'
-local HEADER_BYTES = 120
+--         object ceiling, payload ceiling, object seq, changes, latest hour, is dirty, Postgres has objects,
+--         next reservation to expire, end of the time in which unknown idempotency keys are looked up; then the run id.
+local HEADER = '<ddddddddddddddddd'
+local HEADER_DOUBLES = 17
 local H_EPOCH, H_LIMITS, H_CATALOG, H_FOREIGN, H_DAY, H_DAY_END, H_MONTH, H_MONTH_END = 1, 2, 3, 4, 5, 6, 7, 8
 local H_OBJECT_CEILING, H_PAYLOAD_CEILING, H_SEQ, H_CHANGES, H_HOUR, H_DIRTY, H_HAS_OBJECTS = 9, 10, 11, 12, 13, 14, 15
+local H_EXPIRY, H_KEYS_COLD = 16, 17
 
--- Meter: for the day, then for the month: plan limit, cap, granted, more to be had, base, spent, held, next mark.
+-- Counter: for the day, then for the month: plan limit, cap, granted, more to be had, base, spent, held, next mark.
+-- Gauge: plan limit and cap of both as above; the rest is not by period: the day's granted is the level it may reach, spent the level.
 local METER = '<dddddddddddddddd'
 local PLAN, CAP, GRANTED, MORE, BASE, SPENT, HELD, MARK = 1, 2, 3, 4, 5, 6, 7, 8
 local PERIOD_SLOTS = 8
+local G_FROM, G_HIGH, G_LOW, G_SINCE, G_BUCKET = 5, 11, 12, 13, 14
 local NONE = -1
 local MAX = 9007199254740991
+local HOUR_MS = 3600000
+-- Byte-milliseconds pass 2^53 within an hour (5 GB × 1 h is 1.8e16): they are kept as high × 2^26 + low, exact up to 2^79.
+local LIMB = 67108864
 
 local function unpack_header(packed)
   return { struct.unpack(HEADER, packed) }
 end
 
 local function pack_header(h, run)
-  return struct.pack(HEADER, unpack(h, 1, 15)) .. run
+  return struct.pack(HEADER, unpack(h, 1, HEADER_DOUBLES)) .. run
 end
 
 local function run_of(packed)
-  return string.sub(packed, HEADER_BYTES + 1)
+  return string.sub(packed, HEADER_DOUBLES * 8 + 1)
 end
 
 local function unpack_meter(packed)
@@ -44,4 +51,84 @@ end
 -- tostring() turns to exponents at 10^14; %.0f does not, and unlike %d it is exact in every Lua Redis ships.
 local function int(n)
   return string.format('%.0f', n)
+end
+
+local function split(text, separator)
+  local parts = {}
+  for part in string.gmatch(text .. separator, '(.-)' .. separator) do parts[#parts + 1] = part end
+  return parts
+end
+
+-- A kept reservation: state, epoch, expiry, day, month, bucket, place, counters, storage, object. Only the last may hold a separator.
+local function reservation_parts(text)
+  local parts = split(text, '|')
+  if #parts > 10 then parts[10] = table.concat(parts, '|', 10) end
+  return parts
+end
+
+-- The bucket that usage at `now` is booked in: its hour, cut where a window starts inside it, so that a bucket lies in one window.
+local function bucket_at(h, hour)
+  return math.max(hour, h[H_DAY], h[H_MONTH])
+end
+
+-- An object's committed and reserved bytes, kept as "bytes" or "bytes/reserved".
+local function object_level(text)
+  local slash = string.find(text, '/', 1, true)
+  if not slash then return tonumber(text), 0 end
+  return tonumber(string.sub(text, 1, slash - 1)), tonumber(string.sub(text, slash + 1))
+end
+
+local function object_text(bytes, reserved)
+  if reserved == 0 then return int(bytes) end
+  return int(bytes) .. '/' .. int(reserved)
+end
+
+-- Adds level × elapsed to a gauge's integral. Both limbs stay below 2^53: level < 2^53, elapsed ≤ an hour < 2^22.
+local function integrate(g, elapsed)
+  local level = g[SPENT]
+  local level_low = level % LIMB
+  local low = g[G_LOW] + level_low * elapsed
+  g[G_HIGH] = g[G_HIGH] + ((level - level_low) / LIMB) * elapsed + math.floor(low / LIMB)
+  g[G_LOW] = low % LIMB
+end
+
+-- One bucket of a gauge as it is booked: from, high, low, level, until, seq.
+local function gauge_text(h, g, level, at)
+  return table.concat({ int(g[G_FROM]), int(g[G_HIGH]), int(g[G_LOW]), int(level), int(at), int(h[H_SEQ]) }, ',')
+end
+
+-- Moves a gauge by `growth` at `now`: integrates the level it had, closing the bucket it was in where that is over, and notes
+-- what is to be booked in the totals. Between two touched buckets the level was constant: the reader carries it forward.
+local function move_gauge(h, g, meter, growth, now, totals_key)
+  local prefix = '~' .. int(h[H_EPOCH]) .. '/'
+  -- A clock that lags behind the last change finds no time elapsed.
+  now = math.max(now, g[G_SINCE])
+  local bucket = bucket_at(h, now - now % HOUR_MS)
+  h[H_SEQ] = h[H_SEQ] + 1
+  if bucket ~= g[G_BUCKET] then
+    local closed = math.min(g[G_BUCKET] - g[G_BUCKET] % HOUR_MS + HOUR_MS, bucket)
+    integrate(g, closed - g[G_SINCE])
+    redis.call('HSET', totals_key, prefix .. int(g[G_BUCKET]) .. '/' .. meter, gauge_text(h, g, g[SPENT], closed))
+    g[G_HIGH], g[G_LOW], g[G_SINCE], g[G_FROM], g[G_BUCKET] = 0, 0, bucket, bucket, bucket
+    h[H_SEQ] = h[H_SEQ] + 1
+  end
+  integrate(g, now - g[G_SINCE])
+  g[G_SINCE] = now
+  g[SPENT] = math.max(0, g[SPENT] + growth)
+  redis.call('HSET', totals_key, prefix .. int(bucket) .. '/' .. meter, gauge_text(h, g, g[SPENT], now))
+end
+
+-- After a change: marks the account for the roll-up and the hour's totals as being there.
+local function mark_changed(h, account, hour, state_key, totals_key, dirty_key)
+  if h[H_HOUR] ~= hour then
+    local hours = redis.call('HGET', state_key, 'hours') or ''
+    if not string.find(hours, int(hour), 1, true) then redis.call('HSET', state_key, 'hours', hours .. int(hour) .. ',') end
+    -- Only totals prove that the hour's key must exist; a reservation writes none.
+    if redis.call('EXISTS', totals_key) == 1 then h[H_HOUR] = hour end
+  end
+  h[H_CHANGES] = h[H_CHANGES] + 1
+  if h[H_DIRTY] == 0 then
+    redis.call('SADD', dirty_key, account)
+    h[H_DIRTY] = 1
+  end
 end

@@ -1,11 +1,13 @@
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
-import { checkRequestSchema, type CheckRequest } from "../../gate/check-request.ts";
+import { checkRequestSchema, settleRequestSchema, type CheckRequest } from "../../gate/check-request.ts";
 import type { Decision } from "../../gate/decision.ts";
-import { toProblem, WeirError } from "../../kernel/errors.ts";
+import { accountOfReservation } from "../../gate/operation.ts";
+import { notFound, toProblem, WeirError } from "../../kernel/errors.ts";
 import { decisionSchema } from "../answers.ts";
 import type { App } from "../app.ts";
-import { allow, ownAccount } from "../auth.ts";
+import { allow, ownAccount, principalOf } from "../auth.ts";
 
 const tags = ["check"];
 const CHECKS_MAX = 1_000;
@@ -41,6 +43,47 @@ export function checkRoutes(app: App, engine: Engine): void {
       return { decisions: await decideAll(engine, checks, request.url) };
     },
   });
+}
+
+const endSchema = z.object({ id: z.string(), status: z.enum(["settled", "released"]), exceeded: z.boolean(), usage: z.record(z.string(), z.int()) });
+const endParams = z.object({ id: z.string().min(1).max(128) });
+
+/** The second half of `mode: "reserve"`. */
+export function reservationRoutes(app: App, engine: Engine): void {
+  app.route({
+    method: "POST",
+    url: "/v1/reservations/:id/settle",
+    ...allow("data_plane", "account", "admin"),
+    schema: {
+      tags,
+      summary: "Count what really happened; what is left out happened as it was reserved",
+      params: endParams,
+      body: settleRequestSchema.optional(),
+      response: { 200: endSchema },
+    },
+    handler: (request) => {
+      const { id } = request.params;
+      requireOwn(request, id);
+      return engine.gate.settle(id, request.body ?? {}, engine.clock.now());
+    },
+  });
+  app.route({
+    method: "POST",
+    url: "/v1/reservations/:id/release",
+    ...allow("data_plane", "account", "admin"),
+    schema: { tags, summary: "Give back what was held", params: endParams, body: z.strictObject({}).optional(), response: { 200: endSchema } },
+    handler: (request) => {
+      const { id } = request.params;
+      requireOwn(request, id);
+      return engine.gate.release(id, engine.clock.now());
+    },
+  });
+}
+
+function requireOwn(request: FastifyRequest, id: string): void {
+  const account = accountOfReservation(id);
+  const own = principalOf(request).account;
+  if (account === null || (own !== null && own !== account)) throw notFound(`Reservation ${id}`);
 }
 
 type Answer = Decision | z.infer<typeof failedSchema>;

@@ -1,0 +1,124 @@
+import type { KeySpace } from "./keys.ts";
+import { readHeader, readIntegral, readMeter, type GaugeIntegral, type Header, type MeterCounters } from "./layout.ts";
+import { buffer, text, type Reply } from "./script.ts";
+
+/** One operation as the script takes it; every number is a checked quantity. */
+export interface Operation {
+  account: string;
+  now: number;
+  hour: number;
+  catalogVersion: number;
+  /** `force` counts what has happened already: no limit refuses it. */
+  mode: "consume" | "peek" | "reserve" | "force";
+  source: string;
+  /** `service/namespace`, either part may be empty. */
+  place: string;
+  usage: readonly (readonly [meter: string, quantity: number])[];
+  storage: { meter: string; object: string; kind: "delta" | "set"; bytes: number; bookedLevel: number | null } | null;
+  payloadBytes: number | null;
+  decisionId: string;
+  /** `booked`: the answer Postgres has; "none" when it has none; null when it was not asked. */
+  idempotency: { field: Buffer; requestHash: Buffer; booked: Buffer | "none" | null } | null;
+  reservation: { id: string; expiresAt: number } | null;
+}
+
+export interface Counted {
+  status: "allowed" | "denied" | "grant";
+  header: Header;
+  objectBefore: number;
+  objectAfter: number;
+  /** Letters: p payload, o object ceiling, s account storage. */
+  refusals: string;
+  /** The answer as it is kept for the idempotency key; empty where there is none. */
+  kept: Buffer;
+  /** In the order of `usage`; the storage meter last, where there is one. */
+  meters: MeterCounters[];
+  /** The storage gauge's bucket, where there is one. */
+  integral: GaugeIntegral | null;
+}
+
+export type CheckReply =
+  | Counted
+  | { status: "load"; reason: LoadCause; epoch: number }
+  | { status: "object" | "expire" | "key" }
+  | { status: "replayed"; answer: string }
+  | { status: "mismatch" };
+
+/** Why a state cannot be used as it is: see check.lua. */
+export type LoadCause = "absent" | "run" | "turned" | "catalog" | "meter" | "lost";
+
+export function checkKeys(keys: KeySpace, { account, hour, now }: Operation): string[] {
+  return [
+    keys.state(account),
+    keys.totals(account, hour),
+    keys.objects(account),
+    keys.changedObjects(account),
+    keys.idempotency(account, now, 0),
+    keys.idempotency(account, now, 1),
+    keys.keysToBook(account),
+    keys.reservations(account),
+    keys.expiries(account),
+    keys.dirtyOf(account),
+  ];
+}
+
+const MODE = { consume: "c", peek: "p", reserve: "r", force: "f" } as const;
+
+export function checkArgs(runId: string, operation: Operation): (string | number | Buffer)[] {
+  const { storage, idempotency } = operation;
+  const args: (string | number | Buffer)[] = [
+    runId,
+    operation.catalogVersion,
+    operation.now,
+    operation.hour,
+    operation.account,
+    MODE[operation.mode],
+    operation.source,
+    operation.place,
+    idempotency?.field ?? "",
+    idempotency?.requestHash ?? "",
+    operation.decisionId,
+    operation.payloadBytes ?? "",
+    storage?.object ?? "",
+    storage === null ? "" : storage.kind === "set" ? "s" : "d",
+    storage?.bytes ?? "",
+    storage?.meter ?? "",
+    storage?.bookedLevel ?? "",
+    operation.reservation?.id ?? "",
+    operation.reservation?.expiresAt ?? "",
+    idempotency?.booked ?? "",
+  ];
+  for (const [meter, quantity] of operation.usage) args.push(meter, quantity);
+  return args;
+}
+
+const STATUS: Record<number, Counted["status"]> = { 1: "allowed", 0: "denied", [-3]: "grant" };
+
+export const decodeLoad = (reply: Reply[]): { status: "load"; reason: LoadCause; epoch: number } => ({
+  status: "load",
+  reason: text(reply[1]) as LoadCause,
+  epoch: Number(text(reply[2])),
+});
+
+export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): CheckReply {
+  const code = Number(reply[0]);
+  if (code === -1) return decodeLoad(reply);
+  if (code === -2) return { status: "object" };
+  if (code === -4) return { status: "expire" };
+  if (code === -5) return { status: "key" };
+  if (code === 2) return { status: "replayed", answer: text(reply[1]) };
+  if (code === 3) return { status: "mismatch" };
+  const status = STATUS[code];
+  if (status === undefined) throw new Error(`check.lua answered status ${code}`);
+  return {
+    status,
+    header: readHeader(buffer(reply[1])),
+    objectBefore: Number(text(reply[2])),
+    objectAfter: Number(text(reply[3])),
+    refusals: text(reply[4]),
+    kept: buffer(reply[5]),
+    meters: reply.slice(6).map((packed, i) => readMeter(buffer(packed), i >= usage.length)),
+    integral: storage === null ? null : readIntegral(buffer(reply[6 + usage.length])),
+  };
+}
+

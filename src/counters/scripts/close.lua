@@ -1,0 +1,18 @@
+-- Ends an account's epoch in good order: nothing is unbooked, nothing is held, so what it was granted and did not spend is free again.
+-- KEYS  1 state
+-- ARGV  1 run id  2 epoch  3 changes as they were when all was booked
+-- Answers 1 when the state is gone; 0 when it is another's, has changed since, or holds something.
+local packed = redis.call('HGET', KEYS[1], 'h')
+if not packed or run_of(packed) ~= ARGV[1] then return 0 end
+local h = unpack_header(packed)
+if int(h[H_EPOCH]) ~= ARGV[2] or int(h[H_CHANGES]) ~= ARGV[3] or h[H_DIRTY] == 1 then return 0 end
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 2) == 'm:' then
+    local m = unpack_meter(all[i + 1])
+    if m[HELD] > 0 or (m[PERIOD_SLOTS + HELD] or 0) > 0 then return 0 end
+  end
+end
+-- The hours stay: their totals may still be there, to be cleared by the roll-up.
+redis.call('HDEL', KEYS[1], 'h')
+return 1

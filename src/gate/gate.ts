@@ -1,0 +1,25 @@
+import type { AccountLoader, GateStores } from "./account-loader.ts";
+import { Decider } from "./check.ts";
+import type { CheckRequest, SettleRequest } from "./check-request.ts";
+import type { Decision } from "./decision.ts";
+import { endReservation, type ReservationEnd } from "./reservations.ts";
+
+/** What a data plane calls. Every method throws `unavailable` when nothing could be decided: the caller must not write then. */
+export interface Gate {
+  /** Decides one operation: counts it (`consume`), holds it (`reserve`) or only says (`peek`). A denial is an answer, not an error. */
+  check(request: CheckRequest, now: number): Promise<Decision>;
+  /** Counts what has happened already; no limit refuses it. Idempotent by `idempotencyKey`. */
+  force(request: CheckRequest, now: number): Promise<Decision>;
+  settle(reservation: string, actual: SettleRequest, now: number): Promise<ReservationEnd>;
+  release(reservation: string, now: number): Promise<ReservationEnd>;
+}
+
+export function createGate(stores: GateStores, loader: AccountLoader): Gate {
+  const decider = new Decider(stores, loader);
+  return {
+    check: (request, now) => decider.decide(request, request.mode ?? "consume", now),
+    force: (request, now) => decider.decide(request, "force", now),
+    settle: (id, actual, now) => endReservation(stores, loader, id, "settle", actual, now),
+    release: (id, now) => endReservation(stores, loader, id, "release", {}, now),
+  };
+}

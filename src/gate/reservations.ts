@@ -1,0 +1,84 @@
+import type { Ended, Ending } from "../counters/settle-call.ts";
+import { notFound, unavailable, validationFailed, WeirError } from "../kernel/errors.ts";
+import { findAccount } from "../accounts/account-store.ts";
+import type { AccountLoader, GateStores } from "./account-loader.ts";
+import { ENDING_KEPT_MS } from "./check.ts";
+import type { SettleRequest } from "./check-request.ts";
+import { accountOfReservation, countersOf, hourOf, placeOfObject } from "./operation.ts";
+
+const ROUNDS_MAX = 8;
+
+/** How a reservation ended. `exceeded`: what happened was more than was held, and passed a limit. */
+export interface ReservationEnd {
+  id: string;
+  status: "settled" | "released";
+  exceeded: boolean;
+  usage: Record<string, number>;
+}
+
+/**
+ * Ends a reservation: `settle` counts what happened (what is left out, as reserved), `release` counts nothing; both return what was
+ * held, once, and may be repeated. Throws `not_found`, `reservation_expired`, `conflict` (ended the other way), `unavailable`.
+ */
+export async function endReservation(
+  stores: GateStores,
+  loader: AccountLoader,
+  id: string,
+  action: Ending["action"],
+  request: SettleRequest,
+  now: number,
+): Promise<ReservationEnd> {
+  const account = accountOfReservation(id);
+  if (account === null) throw notFound(`Reservation ${id}`);
+  const { usage, storageBytes } = request;
+  const ending: Ending = {
+    account,
+    now,
+    hour: hourOf(now),
+    source: stores.unbooked.source,
+    id,
+    action,
+    keptUntil: now + ENDING_KEPT_MS,
+    storage: !storageBytes ? null : "set" in storageBytes ? { kind: "set", bytes: storageBytes.set } : { kind: "delta", bytes: storageBytes.delta },
+    usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
+  };
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const reply = await stores.counters.settle(ending);
+    switch (reply.status) {
+      case "load":
+        await loader.load(account, reply.reason, reply.epoch, now);
+        break;
+      case "meter":
+        throw validationFailed([{ path: "usage", message: "names a meter this account does not have" }]);
+      case "full":
+        throw validationFailed([{ path: "usage", message: "the counter would pass 2^53 − 1" }]);
+      case "unknown":
+        throw await lostOrUnknown(stores, account, id, now);
+      case "expired":
+        throw expired(id);
+      case "otherwise":
+        throw new WeirError("conflict", `Reservation ${id} was ${action === "settle" ? "released" : "settled"} already.`);
+      case "ended":
+      case "repeated":
+        if (reply.status === "ended") keepCopy(stores, account, reply, now);
+        return { id, status: action === "settle" ? "settled" : "released", exceeded: reply.exceeded, usage: Object.fromEntries(reply.usage) };
+    }
+  }
+  throw unavailable("A steady view of the account");
+}
+
+const expired = (id: string): WeirError =>
+  new WeirError("reservation_expired", `Reservation ${id} has expired: what it held has returned, nothing was counted. Reserve again, or report what happened as an event.`);
+
+/** An id of a well-formed shape that nothing is known of: its hold went with a lost store, or it was forgotten after a day. */
+async function lostOrUnknown({ db }: GateStores, account: string, id: string, now: number): Promise<WeirError> {
+  return (await findAccount(db, account, now)) ? expired(id) : notFound(`Reservation ${id}`);
+}
+
+function keepCopy({ unbooked, storageMeter }: GateStores, account: string, ended: Ended, now: number): void {
+  const { header, bucket, place, usage, object, objectBefore, objectAfter, gauge } = ended;
+  for (const [meter, quantity] of usage) unbooked.add(account, header.epoch, bucket, place, meter, quantity);
+  if (objectBefore === objectAfter) return;
+  unbooked.setLevel({ account, meter: storageMeter, ...placeOfObject(object), bytes: objectAfter, epoch: header.epoch, seq: header.objectSeq, at: now });
+  if (gauge) unbooked.setGauge({ account, meter: storageMeter, epoch: header.epoch, seq: header.objectSeq, ...gauge });
+}

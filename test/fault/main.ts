@@ -1,0 +1,24 @@
+/** `npm run test:fault -- [--runs N] [--seed S] [--write]`: randomized runs with crashes; exits 1 when one fails. */
+import { parseArgs } from "node:util";
+import { campaign, describeFailure } from "./campaign.ts";
+import { figures, writeProof } from "./proof.ts";
+
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "100" }, seed: { type: "string", default: "1" }, write: { type: "boolean", default: false } },
+});
+const runs = Number(values.runs);
+const seed = Number(values.seed);
+if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed) || seed < 0) throw new Error("--runs and --seed take whole numbers");
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const result = await campaign({
+  runs,
+  seed,
+  told: (report, n) => {
+    if (report.violations.length > 0) say(describeFailure(report));
+    else if ((n + 1) % 10 === 0) say(`${n + 1} of ${runs} runs`);
+  },
+});
+for (const line of figures(result)) say(line);
+if (values.write) await writeProof(result);
+process.exitCode = result.reports.some((report) => report.violations.length > 0) ? 1 : 0;

@@ -1,0 +1,153 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { iso, windowsAt, type Period } from "../../src/kernel/window.ts";
+import type { Stage } from "./stage.ts";
+import type { Known, Traffic } from "./traffic.ts";
+
+const CHECKS = new URL("../../sql/checks/", import.meta.url);
+/** The plan's own hard daily limits that traffic touches (catalogue, plan Free). */
+const FREE_LIMITS: readonly Limit[] = [
+  { meter: "state_requests", period: "day", limit: 100_000 },
+  { meter: "state_sqlite_rows_written", period: "day", limit: 100_000 },
+];
+const CALENDAR = { anchorDay: 1, timezone: "UTC" };
+/** src/gate/granter.ts: a grant is a hundredth of its limit, and at least 100 units, or what the callers of one moment want. */
+const CHUNKS_PER_LIMIT = 100;
+const CHUNK_MIN = 100;
+const CALLERS_AT_ONCE = 16;
+
+export interface Limit {
+  meter: string;
+  period: Period;
+  limit: number;
+}
+
+export interface Tenant {
+  account: string;
+  plan: "free" | "pro";
+  caps: Limit[];
+  /** Largest quantity of state_requests in one operation. */
+  quantity: number;
+}
+
+export interface Judgement {
+  operations: number;
+  allowed: number;
+  denied: number;
+  /** Units beyond a limit, in any window. */
+  overshoot: number;
+  /** Acknowledged units that Postgres does not have. */
+  lost: number;
+  /** Units that Postgres has beyond what was acknowledged. */
+  twice: number;
+  /** Units granted to dead lives of Redis and neither spent nor freed. */
+  stranded: number;
+  violations: string[];
+}
+
+interface Booked {
+  meter: string;
+  bucket: Date;
+  quantity: bigint;
+}
+
+/** Holds the ledger against what the callers know. Everything must be healed and booked. */
+export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: readonly Tenant[]; unknown: number; losses: number }): Promise<Judgement> {
+  const { stage, traffic, tenants, unknown, losses } = facts;
+  const violations = [...traffic.faults];
+  if (unknown > 0) violations.push(`${unknown} outcomes stay unknown: the system did not recover`);
+  const judgement: Judgement = { operations: traffic.known.length, allowed: 0, denied: 0, overshoot: 0, lost: 0, twice: 0, stranded: 0, violations };
+  for (const entry of traffic.known) {
+    if (entry.outcome === "allowed") judgement.allowed += 1;
+    if (entry.outcome === "denied") judgement.denied += 1;
+  }
+  for (const tenant of tenants) {
+    const booked = await stage.sql<Booked[]>`
+      select meter, bucket, sum(quantity)::bigint as quantity from usage_buckets where account = ${tenant.account} group by meter, bucket`;
+    holdAgainstCallers(tenant, booked, traffic.known, judgement);
+    holdAgainstLimits(tenant, booked, judgement);
+    await holdStranded(stage, tenant, losses, judgement);
+    await holdAgainstReport(stage, traffic, tenant, booked, judgement);
+  }
+  for (const found of await invariantViolations(stage)) violations.push(found);
+  return judgement;
+}
+
+function holdAgainstCallers({ account }: Tenant, booked: readonly Booked[], known: readonly Known[], judgement: Judgement): void {
+  const acknowledged = new Map<string, number>();
+  for (const { operation, outcome } of known) {
+    if (operation.account !== account || outcome !== "allowed") continue;
+    for (const [meter, quantity] of Object.entries(operation.usage)) acknowledged.set(meter, (acknowledged.get(meter) ?? 0) + quantity);
+  }
+  for (const meter of new Set([...acknowledged.keys(), ...booked.map((row) => row.meter)])) {
+    const truth = acknowledged.get(meter) ?? 0;
+    const held = sum(booked.filter((row) => row.meter === meter));
+    if (held === truth) continue;
+    judgement.lost += Math.max(0, truth - held);
+    judgement.twice += Math.max(0, held - truth);
+    judgement.violations.push(`${account} ${meter}: acknowledged ${truth}, booked ${held}`);
+  }
+}
+
+const limitsOf = (tenant: Tenant): readonly Limit[] => (tenant.plan === "free" ? [...tenant.caps, ...FREE_LIMITS] : tenant.caps);
+
+function holdAgainstLimits(tenant: Tenant, booked: readonly Booked[], judgement: Judgement): void {
+  for (const { meter, period, limit } of limitsOf(tenant)) {
+    const rows = booked.filter((row) => row.meter === meter);
+    const byWindow = Map.groupBy(rows, (row) => windowsAt(row.bucket.getTime(), CALENDAR)[period].start);
+    for (const [start, inWindow] of byWindow) {
+      const over = sum(inWindow) - limit;
+      if (over <= 0) continue;
+      judgement.overshoot += over;
+      judgement.violations.push(`${tenant.account} ${meter} per ${period} from ${iso(start)}: ${limit + over} of ${limit}`);
+    }
+  }
+}
+
+async function holdStranded(stage: Stage, tenant: Tenant, losses: number, judgement: Judgement): Promise<void> {
+  for (const { meter, period, limit } of limitsOf(tenant)) {
+    const length = period === "day" ? "1 day" : "1 month";
+    const rows = await stage.sql<{ stranded: bigint }[]>`
+      select coalesce(sum(greatest(0, g.granted - coalesce((
+        select sum(u.quantity) from usage_buckets u
+        where u.account = g.account and u.meter = g.meter and u.epoch = g.epoch and u.bucket >= g.window_start and u.bucket < g.window_start + ${length}::interval
+      ), 0))), 0)::bigint as stranded
+      from grants g join accounts a using (account)
+      where g.account = ${tenant.account} and g.meter = ${meter} and g.period = ${period} and g.sealed_at is null and g.epoch <> a.epoch`;
+    const stranded = Number(rows[0]?.stranded ?? 0);
+    judgement.stranded += stranded;
+    const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT), CALLERS_AT_ONCE * tenant.quantity);
+    if (stranded > chunk * losses) judgement.violations.push(`${tenant.account} ${meter} per ${period}: ${stranded} stranded by ${losses} losses`);
+  }
+}
+
+async function holdAgainstReport(stage: Stage, traffic: Traffic, tenant: Tenant, booked: readonly Booked[], judgement: Judgement): Promise<void> {
+  for (let api = 0; api < stage.apis.length; api++) {
+    const { status, body } = await traffic.ask(api, "GET", "/v1/usage", null, null, tenant.account);
+    const report = body as { windows?: Record<Period, { start: string; end: string }>; usage?: { meters: Record<Period, Record<string, number>> } };
+    if (status !== 200 || !report.windows || !report.usage) {
+      judgement.violations.push(`${tenant.account}: usage answers ${status} ${body.detail}`);
+      continue;
+    }
+    for (const period of ["day", "month"] as const) {
+      const { start, end } = report.windows[period];
+      for (const meter of ["state_requests", "state_sqlite_rows_written"]) {
+        const inWindow = booked.filter((row) => row.meter === meter && iso(row.bucket.getTime()) >= start && iso(row.bucket.getTime()) < end);
+        const told = report.usage.meters[period][meter];
+        if (told !== sum(inWindow)) judgement.violations.push(`${tenant.account} ${meter} per ${period}: usage says ${told}, the ledger ${sum(inWindow)}`);
+      }
+    }
+  }
+}
+
+/** What the queries of sql/checks find. */
+async function invariantViolations(stage: Stage): Promise<string[]> {
+  if (!existsSync(CHECKS)) return [];
+  const found: string[] = [];
+  for (const file of readdirSync(CHECKS).filter((name) => name.endsWith(".sql"))) {
+    const rows = await stage.sql.unsafe(readFileSync(new URL(file, CHECKS), "utf8"));
+    if (rows.length > 0) found.push(`sql/checks/${file}: ${rows.length} rows`);
+  }
+  return found;
+}
+
+const sum = (rows: readonly Booked[]): number => rows.reduce((total, row) => total + Number(row.quantity), 0);

@@ -1,0 +1,58 @@
+import { Redis } from "ioredis";
+import { createEngine, type Engine } from "../../src/engine.ts";
+import type { CheckRequest } from "../../src/gate/check-request.ts";
+import type { Decision } from "../../src/gate/decision.ts";
+import { ManualClock } from "../../src/kernel/clock.ts";
+import { createTestStack, type TestStack } from "./stack.ts";
+
+/** Noon of a Saturday, ten days before the month ends. */
+export const NOON = "2026-11-21T12:00:00.000Z";
+
+/** An engine on stores of its own, with a clock that moves when it is told. */
+export interface TestEngine {
+  engine: Engine;
+  clock: ManualClock;
+  stack: TestStack;
+  /** A raw client on the same logical database: for what a fault does, and for looking. */
+  redis: Redis;
+  newAccount(plan?: string): Promise<string>;
+  check(request: CheckRequest): Promise<Decision>;
+  cap(account: string, meter: string, period: "day" | "month", capValue: number): Promise<void>;
+  /** Another process' engine on the same stores. */
+  another(): Promise<Engine>;
+  stop(): Promise<void>;
+}
+
+export async function openTestEngine(): Promise<TestEngine> {
+  const stack = await createTestStack();
+  const clock = new ManualClock(NOON);
+  const open = (): Promise<Engine> =>
+    createEngine({ databaseUrl: stack.databaseUrl, redisUrl: stack.redisUrl, redisPrefix: stack.keyPrefix, clock, onTrouble: (error) => console.error(error) });
+  const engine = await open();
+  const others: Engine[] = [];
+  const redis = new Redis(stack.redisUrl, { protocol: 2 });
+  let accounts = 0;
+  return {
+    engine,
+    clock,
+    stack,
+    redis,
+    newAccount: async (plan = "pro") => {
+      const account = `acct_${++accounts}`;
+      await engine.limits.putAccount(account, { plan }, clock.now());
+      return account;
+    },
+    check: (request) => engine.gate.check(request, clock.now()),
+    cap: (account, meter, period, capValue) => engine.limits.setCap(account, meter, { period, capValue, hardStop: true, notifyAtPercent: 80 }, clock.now()),
+    another: async () => {
+      const other = await open();
+      others.push(other);
+      return other;
+    },
+    stop: async () => {
+      redis.disconnect();
+      await Promise.all([engine, ...others].filter((e) => !e.closed).map((e) => e.close()));
+      await stack.stop();
+    },
+  };
+}
