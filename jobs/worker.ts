@@ -1,11 +1,13 @@
 import { Queue, Worker } from "bullmq";
 import type { Engine } from "../src/engine.ts";
 import { queueConnection } from "../src/stores/redis.ts";
+import { forgetEvents } from "./forget-events.ts";
+import { checkInvariants } from "./check-invariants.ts";
 import type { Job } from "./job.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 
-const JOBS: readonly Job[] = [rollUpUsage, prepareLedger];
+const JOBS: readonly Job[] = [rollUpUsage, prepareLedger, forgetEvents, checkInvariants];
 
 /** A braced prefix keeps the queue in one slot of a cluster. */
 const QUEUE_PREFIX = "{weir}";

@@ -1,19 +1,30 @@
 import { defaultCatalog, mergeCatalog } from "./catalog/parse.ts";
 import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
 import type { Catalog } from "./catalog/catalog.ts";
+import { examine } from "./doctor/examine.ts";
+import type { Finding } from "./doctor/finding.ts";
 import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
+import { correct } from "./gate/correct.ts";
+import { reclaim } from "./gate/reclaim.ts";
+import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
+import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/record-events.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
+import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
+import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
 import { ensurePartitions } from "./ledger/ledger-store.ts";
-import { rollUp, type RollUpReport } from "./ledger/roll-up.ts";
+import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
+import { rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
+import type { Reclaimed } from "./ledger/stranded-store.ts";
+import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
-import { openRedis, type RedisConnection } from "./stores/redis.ts";
+import { COMMAND_TIMEOUT_MS, openRedis, type RedisConnection } from "./stores/redis.ts";
 import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
 import { DAY_MS } from "./kernel/window.ts";
 
@@ -24,11 +35,15 @@ const START_TIMEOUT_MS = 10_000;
 const CATALOG_POLL_MS = 2_000;
 /** How often this process books its own copies; the roll-up has usually been there before. */
 const OWN_BOOKING_MS = 30_000;
+/** How soon a Redis that did not answer hears of events that were counted meanwhile. */
+const RETELL_MS = 1_000;
 
 export interface EngineOptions {
   databaseUrl: string;
   redisUrl: string;
   clock: Clock;
+  /** How long a silent Redis is waited for, milliseconds; 200 unless told. */
+  redisTimeoutMs?: number;
   /** Separates deployments that share a Redis. */
   redisPrefix?: string;
   /** Told of faults in the background: nobody else is there to hear of them. */
@@ -41,9 +56,11 @@ export class Engine {
   readonly db: Db;
   readonly gate: Gate;
   readonly limits: LimitChanges;
+  readonly #events: EventRecorder;
   readonly #stores: GateStores;
   readonly #background: GateStores;
   readonly #loader: AccountLoader;
+  readonly #recall: Recall;
   readonly #connections: RedisConnection[];
   readonly #closePostgres: () => Promise<void>;
   readonly #onTrouble: (error: unknown) => void;
@@ -51,7 +68,12 @@ export class Engine {
   #version: CatalogVersion;
   #closed = false;
 
-  constructor(options: EngineOptions, postgres: { db: Db; close(): Promise<void> }, redis: { hot: RedisConnection; background: RedisConnection }, version: CatalogVersion) {
+  constructor(
+    options: EngineOptions,
+    postgres: { db: Db; close(): Promise<void> },
+    redis: { hot: RedisConnection; background: RedisConnection },
+    version: CatalogVersion,
+  ) {
     const prefix = options.redisPrefix ?? "weir:";
     this.clock = options.clock;
     this.db = postgres.db;
@@ -59,16 +81,22 @@ export class Engine {
     this.#connections = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
-    const own = { db: postgres.db, unbooked: new UnbookedTotals(randomBase62(12)), catalog: this, storageMeter: STORAGE_METER };
+    const unbooked = new UnbookedTotals(randomBase62(12));
+    this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
+    const { tellReached, tellCrossings } = new ThresholdTeller(postgres.db, this);
+    const own = { db: postgres.db, unbooked, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellReached, tellCrossings };
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
     this.gate = createGate(this.#stores, this.#loader);
     this.limits = new LimitChanges(this.#stores, this.#loader);
+    this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
     redis.hot.onRunChange(() => void this.bookOwn().catch(this.#onTrouble));
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
+    this.#every(RECALL_POLL_MS, () => this.#recall.look());
+    this.#every(RETELL_MS, () => this.#events.retell(this.clock.now()));
   }
 
   /** The catalogue in force. */
@@ -96,6 +124,44 @@ export class Engine {
     return capReports(this.#stores, this.#loader, account, this.clock.now());
   }
 
+  /** Counts usage after the fact: CloudEvents, each once by source and id. What is answered is durable and in `usage`. */
+  recordEvents(events: readonly unknown[], sender: EventSender): Promise<RecordedEvents> {
+    return this.#events.record(events, sender, this.clock.now());
+  }
+
+  /** Appends a correction of a counter, in force for the next check. `by` is the id of the operator's key. */
+  correct(account: string, request: CorrectionRequest, by: string): Promise<Correction> {
+    return correct(this.#stores, this.#loader, account, request, { by, now: this.clock.now() });
+  }
+
+  /** Takes measured sizes of objects for the truth; answers those that differed. */
+  recount(account: string, objects: readonly MeasuredObject[]): Promise<Difference[]> {
+    return recount(this.#stores, this.#loader, (request, now) => this.gate.force(request, now), account, objects, this.clock.now());
+  }
+
+  /** Frees stranded budget, on the operator's word that the Redis it was lent to is gone for good (docs/decisions/0007). */
+  reclaim(account: string): Promise<Reclaimed[]> {
+    return reclaim(this.#stores, this.#loader, account, this.clock.now());
+  }
+
+  /** The rows that violate an invariant of the ledger, check by check. */
+  checkInvariants(): Promise<CheckResult[]> {
+    return checkInvariants(this.db, this.clock.now());
+  }
+
+  /** What the operator should know: stores, roll-up, stranded budget, invariants. A store that is away is a finding. */
+  examine(): Promise<Finding[]> {
+    return examine(this.#background, this.clock.now());
+  }
+
+  /** Books all that Redis and this process hold of one account. */
+  async bookAccount(account: string): Promise<void> {
+    const now = this.clock.now();
+    const own = await bookOwn(this.db, this.#stores.unbooked, [account], now);
+    const { outdated } = await rollUpAccounts(this.#background, [account], now);
+    if (own.length + outdated.length > 0) await this.#loader.refresh(account, now);
+  }
+
   /** Books what Redis holds. Any process, any number of times. */
   async rollUp(): Promise<RollUpReport> {
     const now = this.clock.now();
@@ -109,6 +175,18 @@ export class Engine {
     const now = this.clock.now();
     const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
     for (const account of outdated) await this.#loader.refresh(account, now);
+  }
+
+  async #bookForRecall(): Promise<void> {
+    const now = this.clock.now();
+    const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
+    // Not awaited: the account that is being loaded may be among them, and would wait for itself.
+    for (const account of outdated) void this.#loader.refresh(account, now).catch(this.#onTrouble);
+  }
+
+  /** Makes this process known to the others; before that it must acknowledge nothing. */
+  join(): Promise<void> {
+    return this.#recall.join();
   }
 
   /** Makes the partitions of this month and the next. */
@@ -135,6 +213,7 @@ export class Engine {
     await this.rollUp().catch(this.#onTrouble);
     await this.bookOwn().catch(this.#onTrouble);
     await this.#loader.closeEpochs(this.clock.now()).catch(this.#onTrouble);
+    await this.#recall.leave().catch(this.#onTrouble);
     await Promise.all(this.#connections.map((c) => c.close()));
     await this.#closePostgres();
   }
@@ -164,13 +243,14 @@ export const STORAGE_METER = "state_sqlite_storage_bytes";
 /** Connects to the stores (migrated already), seeds the catalogue where there is none, and answers the engine. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const postgres = openPostgres(options.databaseUrl);
-  const hot = openRedis(options.redisUrl);
+  const hot = openRedis(options.redisUrl, { commandTimeoutMs: options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS });
   const background = openRedis(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
   try {
     await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS)]);
     const version = (await loadCatalog(postgres.db)) ?? (await applyCatalog(postgres.db, defaultCatalog(), options.clock.now()));
     const engine = new Engine(options, postgres, { hot, background }, version);
     await engine.prepareLedger();
+    await engine.join();
     return engine;
   } catch (error) {
     await Promise.all([hot.close(), background.close()]);

@@ -29,7 +29,8 @@ begin
   if to_regclass(name) is not null then return; end if;
   -- Rows that came before their partition wait in the default one; attaching would refuse them, so they stay there.
   if exists (select 1 from usage_buckets_default where bucket >= first and bucket < next) then return; end if;
-  execute format('create table %I partition of usage_buckets for values from (%L) to (%L)', name, first, next);
+  -- Again "if not exists": a session that waited above may still remember that it was not there.
+  execute format('create table if not exists %I partition of usage_buckets for values from (%L) to (%L)', name, first, next);
 end $$;
 
 -- The size of each stored object, as last booked. (epoch, seq) orders the changes of one object: the greatest wins.

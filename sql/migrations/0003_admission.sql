@@ -50,7 +50,8 @@ returns bigint language sql as $$
   returning epoch
 $$;
 
--- Grants budget of hard limits to an epoch: for each asked limit the least of what is wanted and what is left of it.
+-- Grants budget of hard limits to an epoch: for each asked limit, up to what the epoch is wanted to have in all, as far as it goes.
+-- Totals, so that two processes that ask for the same chunk, or one that asks again after a lost answer, are given it once.
 -- Left = limit − what other epochs may have spent − what this one was granted − corrections. An epoch that is not sealed may have
 -- spent all it was granted, whether or not that is booked yet. Answers nothing when epoch or limits are no longer the present ones.
 create function weir_grant(
@@ -91,8 +92,8 @@ begin
     group by a.meter, a.period, a.window_start, a.window_end
   ), given as (
     select a.meter, a.period, a.window_start, a.limit_value, c.here,
-           least(a.want, 9007199254740991 - c.here, greatest(0, a.limit_value - c.elsewhere - c.here)) as gift,
-           a.limit_value - c.elsewhere - c.here <= a.want as spent_up
+           least(greatest(0, a.want - c.here), 9007199254740991 - c.here, greatest(0, a.limit_value - c.elsewhere - c.here)) as gift,
+           a.limit_value - c.elsewhere <= greatest(a.want, c.here) as spent_up
     from asked a join charged c using (meter, period)
   ), written as (
     insert into grants as g (account, meter, period, window_start, epoch, granted, limit_value)
@@ -124,14 +125,15 @@ language sql stable as $$
 $$;
 
 -- Frees what dead lives of an account were lent and have not booked. The caller vouches that none of them can spend any more and
--- that all they spent is booked (docs/decisions/0007). Answers what was freed; nothing, and does nothing, when `p_epoch` is not the
--- account's present life: then it is not known which ones are dead.
+-- that all they spent is booked (docs/decisions/0007). Answers a row of nulls, then what was freed; no row, and
+-- does nothing, when `p_epoch` is not the account's present life: then it is not known which ones are dead.
 create function weir_reclaim(p_account text, p_epoch bigint, p_day timestamptz, p_month timestamptz, p_now timestamptz)
 returns table (meter text, period text, window_start timestamptz, epoch bigint, granted bigint, booked bigint)
 language plpgsql as $$
 begin
   update accounts a set foreign_seq = a.foreign_seq + 1 where a.account = p_account and a.epoch = p_epoch;
   if not found then return; end if;
+  return next;
   return query
     select s.meter, s.period, s.window_start, s.epoch, s.granted, s.booked from weir_stranded(p_account, p_day, p_month) s;
   update grants g set sealed_at = p_now where g.account = p_account and g.epoch <> p_epoch and g.sealed_at is null;

@@ -34,7 +34,10 @@ function toAccount(row: Row): Account {
     // An account's first subscription begins with the account; only a clock set before that finds none.
     plan: row.plan ?? row.next_plan ?? "free",
     calendar: { anchorDay: row.billing_anchor_day, timezone: row.timezone },
-    nextPlan: row.plan !== null && row.next_plan !== null && row.next_starts_at !== null ? { plan: row.next_plan, startsAt: row.next_starts_at.getTime() } : null,
+    nextPlan:
+      row.plan !== null && row.next_plan !== null && row.next_starts_at !== null
+        ? { plan: row.next_plan, startsAt: row.next_starts_at.getTime() }
+        : null,
     limitsVersion: Number(row.limits_version),
     createdAt: row.created_at.getTime(),
     updatedAt: row.updated_at.getTime(),
@@ -51,7 +54,9 @@ export async function findAccount(db: Db, account: string, now: number): Promise
 /** A page of accounts in the order of their ids, from the one after `after` on. */
 export async function listAccounts(db: Db, options: { after: string | null; limit: number; now: number }): Promise<Account[]> {
   const { rows } = await reachPostgres(
-    sql<Row>`select ${columns(options.now)} from accounts a where a.account > ${options.after ?? ""} order by a.account limit ${options.limit}`.execute(db),
+    sql<Row>`select ${columns(options.now)} from accounts a where a.account > ${options.after ?? ""} order by a.account limit ${options.limit}`.execute(
+      db,
+    ),
   );
   return rows.map(toAccount);
 }
@@ -60,7 +65,13 @@ export async function listAccounts(db: Db, options: { after: string | null; limi
  * Creates or changes an account, and its plan with it, in one statement. The limits version rises with every change of plan
  * or calendar; `plan` null keeps the present one (`defaultPlan` for a new account).
  */
-export async function putAccount(db: Db, account: string, change: AccountChange, defaultPlan: string, now: number): Promise<{ created: boolean }> {
+export async function putAccount(
+  db: Db,
+  account: string,
+  change: AccountChange,
+  defaultPlan: string,
+  now: number,
+): Promise<{ created: boolean }> {
   const at = iso(now);
   const { rows } = await reachPostgres(
     sql<{ created: boolean }>`

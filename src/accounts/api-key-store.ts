@@ -58,7 +58,11 @@ export async function createKey(db: Db, wanted: NewKey, now: number): Promise<Ap
 }
 
 /** A page of an account's keys (`account` null: the operator's), newest first, revoked ones too. */
-export async function listKeys(db: Db, account: string | null, page: { before: { createdAt: number; id: string } | null; limit: number }): Promise<ApiKey[]> {
+export async function listKeys(
+  db: Db,
+  account: string | null,
+  page: { before: { createdAt: number; id: string } | null; limit: number },
+): Promise<ApiKey[]> {
   let query = db.selectFrom("api_keys").select(COLUMNS).orderBy("created_at", "desc").orderBy("id").limit(page.limit);
   query = account === null ? query.where("account", "is", null) : query.where("account", "=", account);
   const { before } = page;
@@ -82,6 +86,12 @@ export async function revokeKey(db: Db, account: string | null, id: string, now:
 
 /** The key of that id with its hash, to be compared in constant time. */
 export async function findKey(db: Db, id: string): Promise<(ApiKey & { hash: Buffer }) | null> {
-  const row = await reachPostgres(db.selectFrom("api_keys").select([...COLUMNS, "secret_hash"]).where("id", "=", id).executeTakeFirst());
+  const row = await reachPostgres(
+    db
+      .selectFrom("api_keys")
+      .select([...COLUMNS, "secret_hash"])
+      .where("id", "=", id)
+      .executeTakeFirst(),
+  );
   return row ? { ...toKey(row), hash: row.secret_hash } : null;
 }

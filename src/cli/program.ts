@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   accounts: { group: OPERATE, summary: "create, change and show accounts", load: () => import("./commands/accounts.ts") },
   keys: { group: OPERATE, summary: "API keys", load: () => import("./commands/keys.ts") },
   catalog: { group: OPERATE, summary: "meters, plans and prices as a file", load: () => import("./commands/catalog.ts") },
+  recount: { group: OPERATE, summary: "measure State's objects and reconcile their stored bytes", load: () => import("./commands/recount.ts") },
   doctor: { group: OPERATE, summary: "what is wrong, and what to do", load: () => import("./commands/doctor.ts") },
 };
 

@@ -59,6 +59,8 @@ export function checkKeys(keys: KeySpace, { account, hour, now }: Operation): st
     keys.reservations(account),
     keys.expiries(account),
     keys.dirtyOf(account),
+    keys.crossings(account),
+    keys.idempotency(account, now, -1),
   ];
 }
 
@@ -121,4 +123,3 @@ export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): Chec
     integral: storage === null ? null : readIntegral(buffer(reply[6 + usage.length])),
   };
 }
-

@@ -21,7 +21,7 @@ export interface LoadedMeter {
   meter: string;
   gauge: boolean;
   level: number;
-  periods: Record<Period, { plan: number | null; cap: number | null; base: number }>;
+  periods: Record<Period, { plan: number | null; cap: number | null; base: number; mark: number | null }>;
 }
 
 export interface LoadedAccount {
@@ -82,14 +82,16 @@ export function createCounters(connection: RedisConnection, prefix: string): Cou
   return {
     keys,
     connection,
-    check: async (operation) => decodeCheck(operation, await runScript(connection, CHECK, checkKeys(keys, operation), checkArgs(connection.runId(), operation))),
+    check: async (operation) =>
+      decodeCheck(operation, await runScript(connection, CHECK, checkKeys(keys, operation), checkArgs(connection.runId(), operation))),
     load: async (loaded, kind, replaces) => {
       const { account } = loaded;
       const accountKeys = [keys.state(account), keys.objects(account), keys.changedObjects(account), keys.expiries(account)];
       const reply = await runScript(connection, LOAD, accountKeys, loadArgs(connection.runId(), loaded, kind, replaces));
       return { installed: Number(reply[0]) === 1, epoch: Number(text(reply[1])) };
     },
-    settle: async (ending) => decodeSettle(await runScript(connection, SETTLE, settleKeys(keys, ending), settleArgs(connection.runId(), ending))),
+    settle: async (ending) =>
+      decodeSettle(await runScript(connection, SETTLE, settleKeys(keys, ending), settleArgs(connection.runId(), ending))),
     expire: async (account, now, rememberedUntil) => {
       const accountKeys = [keys.state(account), keys.objects(account), keys.reservations(account), keys.expiries(account)];
       const reply: unknown = await runScript(connection, EXPIRE, accountKeys, [connection.runId(), now, EXPIRE_MAX, rememberedUntil]);
@@ -115,12 +117,29 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
     meter,
     gauge ? 1 : 0,
     level,
-    ...[periods.day, periods.month].flatMap((p) => [orNone(p.plan), orNone(p.cap), p.base]),
+    ...[periods.day, periods.month].flatMap((p) => [orNone(p.plan), orNone(p.cap), p.base, orNone(p.mark)]),
   ]);
-  return [runId, kind, replaces, a.meters.length, ...header, orNone(a.objectCeiling), orNone(a.payloadCeiling), a.hasObjects ? 1 : 0, a.now, a.keysColdUntil, ...meters];
+  return [
+    runId,
+    kind,
+    replaces,
+    a.meters.length,
+    ...header,
+    orNone(a.objectCeiling),
+    orNone(a.payloadCeiling),
+    a.hasObjects ? 1 : 0,
+    a.now,
+    a.keysColdUntil,
+    ...meters,
+  ];
 }
 
-async function readSnapshot(connection: RedisConnection, keys: KeySpace, account: string, meters: readonly MeterName[]): Promise<Snapshot | null> {
+async function readSnapshot(
+  connection: RedisConnection,
+  keys: KeySpace,
+  account: string,
+  meters: readonly MeterName[],
+): Promise<Snapshot | null> {
   const runId = connection.runId();
   const fields = ["h", ...meters.map((m) => `m:${m.name}`)];
   const reply = await connection.call((client) => client.hmgetBuffer(keys.state(account), ...fields)).catch(redisFault);

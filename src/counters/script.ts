@@ -22,7 +22,12 @@ export function script(name: string): Script {
  * Runs a script by its hash, sending the text once to a server that does not have it. A refused, lost or late answer is
  * `503 unavailable`: whether it ran is then unknown, and only the operation's idempotency key makes a retry safe.
  */
-export async function runScript(connection: RedisConnection, { text, sha }: Script, keys: string[], args: (string | number | Buffer)[]): Promise<Reply[]> {
+export async function runScript(
+  connection: RedisConnection,
+  { text, sha }: Script,
+  keys: string[],
+  args: (string | number | Buffer)[],
+): Promise<Reply[]> {
   try {
     return (await connection.call((client) => client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {

@@ -34,7 +34,10 @@ export interface Ended {
   gauge: (GaugeIntegral & { level: number }) | null;
 }
 
-export type SettleReply = Ended | { status: "load"; reason: LoadCause; epoch: number } | { status: "unknown" | "expired" | "otherwise" | "meter" | "full" };
+export type SettleReply =
+  | Ended
+  | { status: "load"; reason: LoadCause; epoch: number }
+  | { status: "unknown" | "expired" | "otherwise" | "meter" | "full" };
 
 export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] => [
   keys.state(account),
@@ -44,6 +47,7 @@ export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] 
   keys.reservations(account),
   keys.expiries(account),
   keys.dirtyOf(account),
+  keys.crossings(account),
 ];
 
 export function settleArgs(runId: string, e: Ending): (string | number)[] {
@@ -52,7 +56,13 @@ export function settleArgs(runId: string, e: Ending): (string | number)[] {
   return [runId, e.now, e.hour, e.account, e.source, e.id, e.action, e.keptUntil, ...storage, e.usage === null ? 0 : 1, ...usage];
 }
 
-const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | "full"> = { [-2]: "unknown", [-3]: "expired", [-4]: "otherwise", [-5]: "meter", [-6]: "full" };
+const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | "full"> = {
+  [-2]: "unknown",
+  [-3]: "expired",
+  [-4]: "otherwise",
+  [-5]: "meter",
+  [-6]: "full",
+};
 
 export function decodeSettle(reply: Reply[]): SettleReply {
   const code = Number(reply[0]);

@@ -2,14 +2,16 @@ import { findAccount } from "../accounts/account-store.ts";
 import { plan, type Catalog } from "../catalog/catalog.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
-import { DAY_MS, windowsAt } from "../kernel/window.ts";
-import { openEpoch, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { DAY_MS, PERIODS, windowsAt } from "../kernel/window.ts";
+import { hasLived, openEpoch, reinstateEpoch, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
-import { rollUpAccounts } from "../ledger/roll-up.ts";
+import type { Recall } from "../ledger/recall.ts";
+import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { limitsInForce } from "../limits/in-force.ts";
+import { lowestThreshold, thresholdsInForce, type TellReached, type Threshold } from "../limits/thresholds.ts";
 import type { Db } from "../stores/database.ts";
 
 /** Why a state cannot be used: see check.lua. */
@@ -21,12 +23,21 @@ export interface CatalogSource {
   readonly version: number;
 }
 
-export interface GateStores {
+export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   db: Db;
   counters: Counters;
   unbooked: UnbookedTotals;
+  recall: Recall;
   catalog: CatalogSource;
   storageMeter: string;
+  /** Tells the account of thresholds that are reached. */
+  tellReached: TellReached;
+}
+
+/** What is installed in Redis, and the thresholds that go with it. */
+interface Reading {
+  loaded: LoadedAccount;
+  thresholds: Threshold[];
 }
 
 /** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
@@ -63,6 +74,11 @@ export class AccountLoader {
     });
     this.#inFlight.set(account, load);
     return load;
+  }
+
+  /** Tells what has been reached under the present limits: before they change, or nobody could tell any more what it was. */
+  async settleThresholds(account: string, now: number): Promise<void> {
+    await rollUpAccounts(this.#stores, [account], now);
   }
 
   /** Tells Redis of changed limits or sums. Nothing to do where the account is not loaded: it will read them when it is. */
@@ -108,32 +124,62 @@ export class AccountLoader {
   }
 
   async #load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
-    const { counters } = this.#stores;
     if (reason !== "absent" && reason !== "run" && reason !== "lost") {
-      const { loaded } = await this.#read(account, now, epoch);
-      await counters.load(loaded, "refresh", 0);
+      await this.#refresh(account, epoch, now);
       return;
     }
     await this.#open(account, reason, epoch, now);
   }
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
-    const { db, counters, unbooked } = this.#stores;
+    const { db, counters, unbooked, recall } = this.#stores;
     // Everything still on its way to Postgres first: the new epoch's sums must hold it.
-    await bookOwn(db, unbooked, [account], now);
+    if (reason !== "absent" || (await hasLived(db, account))) await recall.all();
+    else await bookOwn(db, unbooked, [account], now);
     if (reason !== "absent") await rollUpAccounts(this.#stores, [account], now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion } = await this.#account(account, now);
       const epoch = await openEpoch(db, account, limitsVersion, now);
       if (epoch === null) continue;
-      const { loaded } = await this.#read(account, now, epoch);
+      const reading = await this.#read(account, now, epoch);
+      const { loaded } = reading;
       const answer = await counters.load(loaded, "open", reason === "lost" ? lostEpoch : 0);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
+      // What was booked between our reading the sums and our installing them found nobody to tell.
+      if (answer.installed && (await this.#read(account, now, epoch)).loaded.foreignSeq > loaded.foreignSeq) await this.#refresh(account, epoch, now);
+      else if (answer.installed) await this.#tellReached(reading, now);
       return;
     }
     throw unavailable("A steady view of the account's limits");
+  }
+
+  /** For an epoch that Redis lives in and Postgres grants nothing: makes it the present one, with the present limits. */
+  async reinstate(account: string, epoch: number, now: number): Promise<void> {
+    await reinstateEpoch(this.#stores.db, account, epoch);
+    await this.load(account, "limits", epoch, now);
+  }
+
+  /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
+  async #refresh(account: string, epoch: number, now: number): Promise<void> {
+    for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
+      const reading = await this.#read(account, now, epoch);
+      const answer = await this.#stores.counters.load(reading.loaded, "refresh", 0);
+      if (answer.installed) return this.#tellReached(reading, now);
+      if (answer.epoch !== epoch) return;
+    }
+  }
+
+  /** A limit set under what is used, or usage that came by another way than a check, reaches thresholds without a count of ours. */
+  async #tellReached({ loaded, thresholds }: Reading, now: number): Promise<void> {
+    const { counters, catalog, tellReached } = this.#stores;
+    const present = await counters.read(loaded.account, catalog.catalog.meters);
+    if (!present) return;
+    const figures = [...present.meters].flatMap(([meter, standing]) =>
+      PERIODS.map((period) => ({ meter, period, window: loaded.windows[period], used: standing[period].used })),
+    );
+    await tellReached(loaded.account, thresholds, figures, now);
   }
 
   async #account(account: string, now: number) {
@@ -142,12 +188,14 @@ export class AccountLoader {
     return found;
   }
 
-  async #read(accountId: string, now: number, epoch: number): Promise<{ loaded: LoadedAccount }> {
+  async #read(accountId: string, now: number, epoch: number): Promise<Reading> {
     const { db, catalog } = this.#stores;
     const { catalog: document, version } = catalog;
     const account = await this.#account(accountId, now);
     const caps = await listCaps(db, accountId);
-    const limits = limitsInForce(document, plan(document, account.plan), caps);
+    const planDocument = plan(document, account.plan);
+    const limits = limitsInForce(document, planDocument, caps);
+    const thresholds = thresholdsInForce(document, planDocument, caps);
     const windows = windowsAt(now, account.calendar);
     const sums = await bookedElsewhere(db, accountId, epoch, windows);
     const meters = limits.meters.map(({ meter, periods }) => {
@@ -156,10 +204,14 @@ export class AccountLoader {
         meter: meter.name,
         gauge: meter.kind === "gauge",
         level: sums.levels.get(meter.name) ?? 0,
-        periods: { day: { ...periods.day, base: booked?.day ?? 0 }, month: { ...periods.month, base: booked?.month ?? 0 } },
+        periods: {
+          day: { ...periods.day, base: booked?.day ?? 0, mark: lowestThreshold(thresholds, meter.name, "day") },
+          month: { ...periods.month, base: booked?.month ?? 0, mark: lowestThreshold(thresholds, meter.name, "month") },
+        },
       };
     });
     return {
+      thresholds,
       loaded: {
         account: accountId,
         epoch,

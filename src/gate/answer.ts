@@ -27,7 +27,19 @@ export function answerOf(catalog: Catalog, request: CheckRequest, operation: Ope
 /** The answer given when the key was first used, read back from the text check.lua kept ("Remember"). */
 export function replayedAnswer(catalog: Catalog, request: CheckRequest, operation: Operation, kept: string): Decision {
   const [head = "", ...meters] = kept.split(";");
-  const [status, decisionId = "", before, after, refusals = "", dayEnd, monthEnd, objectCeiling, payloadCeiling, reservation = "", expiresAt] = head.split(",");
+  const [
+    status,
+    decisionId = "",
+    before,
+    after,
+    refusals = "",
+    dayEnd,
+    monthEnd,
+    objectCeiling,
+    payloadCeiling,
+    reservation = "",
+    expiresAt,
+  ] = head.split(",");
   return composeDecision({
     ...requestFacts(request),
     allowed: status === "1",
@@ -67,7 +79,12 @@ const standingOf = ({ plan, cap, used, held }: PeriodCounters): Standing => ({ p
 
 function keptStandings(text: string): Standings {
   const n = text.split(",");
-  const standing = (at: number): Standing => ({ plan: orNull(n[at]), cap: orNull(n[at + 1]), used: Math.max(0, Number(n[at + 2])), held: Number(n[at + 3]) });
+  const standing = (at: number): Standing => ({
+    plan: orNull(n[at]),
+    cap: orNull(n[at + 1]),
+    used: Math.max(0, Number(n[at + 2])),
+    held: Number(n[at + 3]),
+  });
   return { day: standing(0), month: standing(4) };
 }
 

@@ -34,7 +34,12 @@ export const checkRequestSchema = z.strictObject({
   payloadBytes: quantity.optional(),
   mode: z.enum(["consume", "reserve", "peek"]).optional(),
   ttlSeconds: z.int().min(1).max(TTL_SECONDS_MAX).optional(),
-  idempotencyKey: z.string().min(1).max(255).refine((key) => key.isWellFormed(), "must be well-formed text").optional(),
+  idempotencyKey: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((key) => key.isWellFormed(), "must be well-formed text")
+    .optional(),
 });
 
 export type CheckRequest = z.infer<typeof checkRequestSchema>;

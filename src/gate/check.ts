@@ -8,6 +8,7 @@ import { answerOf, replayedAnswer } from "./answer.ts";
 import type { CheckRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
 import { Granter, type Need } from "./granter.ts";
+import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
 
 /** Rounds of load, look up and grant before a check gives up: a first touch needs three, a race a few more. */
@@ -20,11 +21,13 @@ export class Decider {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
   readonly #granter: Granter;
+  readonly #replays: ReplayBooker;
 
   constructor(stores: GateStores, loader: AccountLoader) {
     this.#stores = stores;
     this.#loader = loader;
     this.#granter = new Granter(stores.db, stores.counters);
+    this.#replays = new ReplayBooker(stores);
   }
 
   /**
@@ -35,9 +38,14 @@ export class Decider {
     const stores = this.#stores;
     const operation = toOperation(stores, request, mode, now);
     for (let round = 0; round < ROUNDS_MAX; round++) {
+      const { generation } = stores.recall;
       const reply = await stores.counters.check(operation);
+      // Called on meanwhile: our copies are booked without this one, and whoever called takes them for complete.
+      if (operation.idempotency && generation !== stores.recall.generation && reply.status !== "load") throw unavailable("A steady view of the account");
       switch (reply.status) {
         case "load":
+          // Another life may know another answer: what Postgres said before is out of date.
+          if (operation.idempotency) operation.idempotency.booked = null;
           await this.#loader.load(request.account, reply.reason, reply.epoch, now);
           break;
         case "object":
@@ -50,12 +58,18 @@ export class Decider {
           await stores.counters.expire(request.account, now, now + ENDING_KEPT_MS);
           break;
         case "grant":
-          await this.#granter.ask(request.account, reply.header, needsOf(operation, reply));
+          if (!(await this.#granter.ask(request.account, reply.header, needsOf(operation, reply)))) {
+            await this.#loader.reinstate(request.account, reply.header.epoch, now);
+          }
           break;
         case "replayed":
+          if (!Buffer.isBuffer(operation.idempotency?.booked)) await this.#replays.book(request.account, now);
           return replayedAnswer(stores.catalog.catalog, request, operation, reply.answer);
         case "mismatch":
-          throw new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new operation.");
+          throw new WeirError(
+            "idempotency_mismatch",
+            "This idempotencyKey was used for a different request; use a new key for a new operation.",
+          );
         case "allowed":
         case "denied":
           if (reply.status === "allowed") acknowledge(stores.unbooked, operation, reply);

@@ -74,7 +74,12 @@ function strandedDenials(meter: MeterFacts, facts: DecisionFacts): Denial[] {
   if (!binding) return [];
   const denial = limitDenial(meter, binding, facts);
   const stranded = binding.limit - binding.used - binding.held;
-  return [{ ...denial, message: `${denial.message} The other ${stranded} were lent to a store that was lost and are held until it is accounted for.` }];
+  return [
+    {
+      ...denial,
+      message: `${denial.message} The other ${stranded} were lent to a store that was lost and are held until it is accounted for.`,
+    },
+  ];
 }
 
 interface Limit {
@@ -87,13 +92,20 @@ interface Limit {
 
 function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
   const limits: Limit[] = [];
-  for (const [period, standing] of [["day", day], ["month", month]] as const) {
+  for (const [period, standing] of [
+    ["day", day],
+    ["month", month],
+  ] as const) {
     const { plan, cap, used, held } = standing;
     if (plan !== null) limits.push({ period, source: "plan", limit: plan, used, held });
     if (cap !== null) limits.push({ period, source: "cap", limit: cap, used, held });
   }
   // Both windows of a gauge show one level: a plan and a cap of one value are still two limits, two caps are the tighter one.
-  return gauge ? limits.filter((l) => !limits.some((o) => o !== l && o.source === l.source && (o.limit < l.limit || (o.limit === l.limit && o.period < l.period)))) : limits;
+  return gauge
+    ? limits.filter(
+        (l) => !limits.some((o) => o !== l && o.source === l.source && (o.limit < l.limit || (o.limit === l.limit && o.period < l.period))),
+      )
+    : limits;
 }
 
 function meterDenials(meter: MeterFacts, facts: DecisionFacts, refuses: (limit: Limit) => boolean): Denial[] {
@@ -129,7 +141,8 @@ function limitDenial({ meter, unit, gauge, requested }: MeterFacts, l: Limit, fa
 
 function remedyOf(meter: string, l: Limit, resetsAt: string | null, account: string): string {
   const wait = resetsAt === null ? "" : ` or wait until ${resetsAt}`;
-  if (l.source === "cap") return `Raise the cap (weir limits set ${meter} --period ${l.period} --value <n>), remove it (weir limits delete ${meter} --period ${l.period})${wait}.`;
+  if (l.source === "cap")
+    return `Raise the cap (weir limits set ${meter} --period ${l.period} --value <n>), remove it (weir limits delete ${meter} --period ${l.period})${wait}.`;
   if (l.source === "plan") return `Change to a larger plan (weir accounts plan ${account} pro)${wait}.`;
   return "The counter is full; contact the operator.";
 }

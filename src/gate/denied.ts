@@ -15,5 +15,8 @@ export function deniedError(decision: Decision, now: number): WeirError {
   const resets = denials.map((d) => (d.resetsAt === null ? null : Date.parse(d.resetsAt)));
   const latest = resets.reduce<number | null>((max, at) => (max === null || at === null ? null : Math.max(max, at)), 0);
   const wait = latest === null ? {} : { retryAfterSeconds: Math.min(RETRY_AFTER_MAX_S, Math.max(1, Math.ceil((latest - now) / 1000))) };
-  return new WeirError(tooLarge ? "payload_too_large" : "limit_exceeded", message, { extra: { decisionId: decision.decisionId, denials }, ...wait });
+  return new WeirError(tooLarge ? "payload_too_large" : "limit_exceeded", message, {
+    extra: { decisionId: decision.decisionId, denials },
+    ...wait,
+  });
 }

@@ -24,12 +24,7 @@ const ROOMY: Headroom = { overflowing: new Set(), foreignSeq: null };
  * Finds the events that would not fit. Two looks: a glance at Redis, which nearly every batch passes, and an exact sum of what is
  * booked in each window. `exact` skips the glance.
  */
-export async function headroomOf(
-  stores: GateStores,
-  account: string,
-  events: readonly DatedEvent[],
-  exact: boolean,
-): Promise<Headroom> {
+export async function headroomOf(stores: GateStores, account: string, events: readonly DatedEvent[], exact: boolean): Promise<Headroom> {
   const batch = batchTotals(events);
   if (batch.size === 0) return ROOMY;
   const present = await presentCounters(stores, account, [...batch.keys()]);

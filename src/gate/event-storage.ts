@@ -34,7 +34,8 @@ export async function moveLevels(db: Db, events: readonly DatedEvent[], applySto
     for (let changes = waiting.pop(); changes; changes = waiting.pop()) {
       // One after the other, in the order sent: +10 then "set 0" is not "set 0" then +10.
       for (const event of changes) {
-        if (!(await moveLevel(event, applyStorage, now))) rejected.push(invalid(event.index, "data.storageBytes: the level would pass 2^53 - 1"));
+        if (!(await moveLevel(event, applyStorage, now)))
+          rejected.push(invalid(event.index, "data.storageBytes: the level would pass 2^53 - 1"));
       }
     }
   };
@@ -42,7 +43,11 @@ export async function moveLevels(db: Db, events: readonly DatedEvent[], applySto
   return rejected;
 }
 
-async function moveLevel({ account, service, namespace, object, storageBytes, key }: DatedEvent, applyStorage: ApplyStorage, now: number): Promise<boolean> {
+async function moveLevel(
+  { account, service, namespace, object, storageBytes, key }: DatedEvent,
+  applyStorage: ApplyStorage,
+  now: number,
+): Promise<boolean> {
   if (storageBytes === null || storageBytes === undefined) return true;
   const change: CheckRequest = {
     account,

@@ -25,10 +25,10 @@ interface LevelWant {
 
 interface Batch {
   header: Header;
-  /** `meter/period` → what is wanted on top of what was granted. */
-  wants: Map<string, Want>;
+  /** `meter/period` → what the epoch is wanted to have been granted in all. */
+  wants: Map<string, Want & { needed: number }>;
   levels: Map<string, LevelWant>;
-  done: Promise<void>;
+  done: Promise<boolean>;
 }
 
 /**
@@ -38,7 +38,7 @@ interface Batch {
 export class Granter {
   readonly #db: Db;
   readonly #counters: Counters;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, Promise<boolean>>();
   readonly #waiting = new Map<string, Batch>();
 
   constructor(db: Db, counters: Counters) {
@@ -46,8 +46,8 @@ export class Granter {
     this.#counters = counters;
   }
 
-  /** Resolves when a grant that took these needs into account has been made, refused or found outdated. */
-  ask(account: string, header: Header, needs: readonly Need[]): Promise<void> {
+  /** Resolves when a grant that took these needs into account has been made or refused; false when the epoch or its limits are not the present ones. */
+  ask(account: string, header: Header, needs: readonly Need[]): Promise<boolean> {
     const waiting = this.#waiting.get(account);
     const batch = waiting ?? this.#schedule(account, header);
     for (const need of needs) {
@@ -58,10 +58,10 @@ export class Granter {
   }
 
   #schedule(account: string, header: Header): Batch {
-    const before = this.#running.get(account) ?? Promise.resolve();
-    const batch: Batch = { header, wants: new Map(), levels: new Map(), done: Promise.resolve() };
+    const before = this.#running.get(account) ?? Promise.resolve(false);
+    const batch: Batch = { header, wants: new Map(), levels: new Map(), done: Promise.resolve(false) };
     batch.done = before
-      .catch(() => {})
+      .catch(() => false)
       .then(() => {
         this.#waiting.delete(account);
         return this.#grant(account, batch);
@@ -74,7 +74,7 @@ export class Granter {
     return batch;
   }
 
-  async #grant(account: string, { header, wants, levels }: Batch): Promise<void> {
+  async #grant(account: string, { header, wants, levels }: Batch): Promise<boolean> {
     const { epoch, limitsVersion } = header;
     const limits: GrantedLimit[] = [];
     if (wants.size > 0) {
@@ -87,11 +87,14 @@ export class Granter {
       if (granted) limits.push({ meter, period: "level", windowStart: 0, granted: granted.top, more: !granted.exhausted });
     }
     if (limits.length > 0) await this.#counters.grant(account, epoch, limitsVersion, limits);
+    return limits.length > 0;
   }
 }
 
 function addLevel(batch: Batch, { meter, quantity, counters }: Need): void {
-  const limit = [counters.day, counters.month].map(hardLimit).reduce<number | null>((a, b) => (a === null ? b : b === null ? a : Math.min(a, b)), null);
+  const limit = [counters.day, counters.month]
+    .map(hardLimit)
+    .reduce<number | null>((a, b) => (a === null ? b : b === null ? a : Math.min(a, b)), null);
   if (limit === null) return;
   const before = batch.levels.get(meter)?.top ?? counters.day.used + counters.day.held;
   const chunk = Math.ceil(limit / CHUNKS_PER_LIMIT);
@@ -100,22 +103,24 @@ function addLevel(batch: Batch, { meter, quantity, counters }: Need): void {
 
 function addWants(batch: Batch, { meter, quantity, counters }: Need): void {
   for (const period of PERIODS) {
-    const missing = missingIn(counters, period, quantity);
-    if (missing === null) continue;
+    const needed = neededIn(counters, period, quantity);
+    if (needed === null) continue;
     const limit = hardLimit(counters[period]) ?? 0;
     const key = `${meter}/${period}`;
     const before = batch.wants.get(key);
-    // What the first need lacks covers the shortfall so far; every further one adds its own quantity.
-    const want = before ? before.want + quantity : missing;
+    // The first need covers all that is spent so far; every further one adds its own quantity.
+    const inAll = before ? Math.max(before.needed + quantity, needed) : needed;
     const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT));
-    batch.wants.set(key, { meter, period, window: batch.header[period], limit, want: Math.min(limit, Math.max(want, chunk)) });
+    // A correction that gives usage back lets more be spent in all than the limit is; how much more, Postgres knows.
+    const want = Math.max(inAll, Math.min(limit, Math.max(counters[period].granted + chunk, before?.want ?? 0)));
+    batch.wants.set(key, { meter, period, window: batch.header[period], limit, want, needed: inAll });
   }
 }
 
-/** What a period's grant lacks for `quantity` more, or null where it suffices or nothing limits. */
-function missingIn(counters: MeterCounters, period: Period, quantity: number): number | null {
+/** What a period's grant must be for `quantity` more to pass, or null where it suffices or nothing limits. */
+function neededIn(counters: MeterCounters, period: Period, quantity: number): number | null {
   const { spent, held, granted } = counters[period];
   if (hardLimit(counters[period]) === null) return null;
-  const missing = spent + held + quantity - granted;
-  return missing > 0 ? missing : null;
+  const needed = spent + held + quantity;
+  return needed > granted ? needed : null;
 }

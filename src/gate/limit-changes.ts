@@ -25,9 +25,11 @@ export class LimitChanges {
     const { db } = this.#stores;
     if (change.plan !== undefined) this.#requirePlan(change.plan);
     const before = await findAccount(db, account, now);
+    if (before) await this.#loader.settleThresholds(account, now);
     const { created } = await putAccount(db, account, change, DEFAULT_PLAN, now);
     const after = await this.#account(account, now);
-    const calendarMoved = before !== null && (before.calendar.anchorDay !== after.calendar.anchorDay || before.calendar.timezone !== after.calendar.timezone);
+    const calendarMoved =
+      before !== null && (before.calendar.anchorDay !== after.calendar.anchorDay || before.calendar.timezone !== after.calendar.timezone);
     if (calendarMoved) await this.#loader.reopen(account, now);
     else if (!created) await this.#loader.refresh(account, now);
     return { account: after, created };
@@ -38,6 +40,7 @@ export class LimitChanges {
     this.#requirePlan(plan);
     const before = await this.#account(account, now);
     const startsAt = effective === "now" ? now : windowsAt(now, before.calendar).month.end;
+    await this.#loader.settleThresholds(account, now);
     await putSubscription(this.#stores.db, account, plan, startsAt, now);
     await this.#loader.refresh(account, now);
     return this.#account(account, now);
@@ -46,12 +49,14 @@ export class LimitChanges {
   async setCap(account: string, meter: string, cap: CapChange, now: number): Promise<void> {
     if (!findMeter(this.#stores.catalog.catalog, meter)) throw notFound(`Meter ${meter}`);
     await this.#account(account, now);
+    await this.#loader.settleThresholds(account, now);
     await putCap(this.#stores.db, account, meter, cap, now);
     await this.#loader.refresh(account, now);
   }
 
   /** Throws `not_found` where there is no such cap. */
   async removeCap(account: string, meter: string, period: Period, now: number): Promise<void> {
+    await this.#loader.settleThresholds(account, now);
     const removed = await deleteCap(this.#stores.db, account, meter, period);
     if (!removed) throw notFound(`A cap of ${meter} per ${period}`);
     await this.#loader.refresh(account, now);

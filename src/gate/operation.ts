@@ -11,7 +11,12 @@ import { TTL_SECONDS_DEFAULT, type CheckRequest } from "./check-request.ts";
 export const hourOf = (now: number): number => Math.floor(now / HOUR_MS) * HOUR_MS;
 
 /** Makes a request what the script takes. Throws `validation_failed`; reads nothing and counts nothing. */
-export function toOperation({ catalog, unbooked, storageMeter }: GateStores, request: CheckRequest, mode: Operation["mode"], now: number): Operation {
+export function toOperation(
+  { catalog, unbooked, storageMeter }: GateStores,
+  request: CheckRequest,
+  mode: Operation["mode"],
+  now: number,
+): Operation {
   const place = `${request.service ?? ""}/${request.namespace ?? ""}`;
   return {
     account: request.account,
@@ -27,7 +32,10 @@ export function toOperation({ catalog, unbooked, storageMeter }: GateStores, req
     decisionId: newId("dec"),
     idempotency: idempotencyOf(request),
     // Ids are minted before the account's epoch is known; that an unknown one is of a lost epoch is told by its time.
-    reservation: mode === "reserve" ? { id: reservationId(request.account), expiresAt: now + (request.ttlSeconds ?? TTL_SECONDS_DEFAULT) * 1_000 } : null,
+    reservation:
+      mode === "reserve"
+        ? { id: reservationId(request.account), expiresAt: now + (request.ttlSeconds ?? TTL_SECONDS_DEFAULT) * 1_000 }
+        : null,
   };
 }
 
@@ -55,7 +63,9 @@ export function countersOf(catalog: Catalog, usage: Record<string, number>): [st
 function storageOf({ storageBytes, object }: CheckRequest, place: string, meter: string): Operation["storage"] {
   if (!storageBytes) return null;
   const level = { meter, object: object === undefined ? "//" : `${place}/${object}`, bookedLevel: null };
-  return "set" in storageBytes ? { ...level, kind: "set", bytes: storageBytes.set } : { ...level, kind: "delta", bytes: storageBytes.delta };
+  return "set" in storageBytes
+    ? { ...level, kind: "set", bytes: storageBytes.set }
+    : { ...level, kind: "delta", bytes: storageBytes.delta };
 }
 
 /** An object's field in Redis, taken apart. Only the object's name may hold anything; service and namespace have no slash. */
@@ -86,6 +96,8 @@ const hash128 = (text: string): Buffer => createHash("sha256").update(text).dige
 function canonical(value: unknown): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const members = Object.entries(value).filter(([, v]) => v !== undefined).sort(([a], [b]) => (a < b ? -1 : 1));
+  const members = Object.entries(value)
+    .filter(([, v]) => v !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
 }

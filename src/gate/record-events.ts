@@ -176,7 +176,11 @@ function drop(events: DatedEvent[], rejected: readonly RejectedEvent[], tally: T
 }
 
 /** The same words for an account that does not exist and for one that is not the sender's. */
-const unknownAccount = ({ index, account }: UsageEvent): RejectedEvent => ({ index, code: "not_found", detail: `Account ${account} was not found.` });
+const unknownAccount = ({ index, account }: UsageEvent): RejectedEvent => ({
+  index,
+  code: "not_found",
+  detail: `Account ${account} was not found.`,
+});
 
 function* chunks(events: readonly DatedEvent[]): Generator<DatedEvent[]> {
   let part: DatedEvent[] = [];

@@ -39,7 +39,11 @@ export async function endReservation(
     id,
     action,
     keptUntil: now + ENDING_KEPT_MS,
-    storage: !storageBytes ? null : "set" in storageBytes ? { kind: "set", bytes: storageBytes.set } : { kind: "delta", bytes: storageBytes.delta },
+    storage: !storageBytes
+      ? null
+      : "set" in storageBytes
+        ? { kind: "set", bytes: storageBytes.set }
+        : { kind: "delta", bytes: storageBytes.delta },
     usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
   };
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -61,14 +65,22 @@ export async function endReservation(
       case "ended":
       case "repeated":
         if (reply.status === "ended") keepCopy(stores, account, reply, now);
-        return { id, status: action === "settle" ? "settled" : "released", exceeded: reply.exceeded, usage: Object.fromEntries(reply.usage) };
+        return {
+          id,
+          status: action === "settle" ? "settled" : "released",
+          exceeded: reply.exceeded,
+          usage: Object.fromEntries(reply.usage),
+        };
     }
   }
   throw unavailable("A steady view of the account");
 }
 
 const expired = (id: string): WeirError =>
-  new WeirError("reservation_expired", `Reservation ${id} has expired: what it held has returned, nothing was counted. Reserve again, or report what happened as an event.`);
+  new WeirError(
+    "reservation_expired",
+    `Reservation ${id} has expired: what it held has returned, nothing was counted. Reserve again, or report what happened as an event.`,
+  );
 
 /** An id of a well-formed shape that nothing is known of: its hold went with a lost store, or it was forgotten after a day. */
 async function lostOrUnknown({ db }: GateStores, account: string, id: string, now: number): Promise<WeirError> {
@@ -79,6 +91,14 @@ function keepCopy({ unbooked, storageMeter }: GateStores, account: string, ended
   const { header, bucket, place, usage, object, objectBefore, objectAfter, gauge } = ended;
   for (const [meter, quantity] of usage) unbooked.add(account, header.epoch, bucket, place, meter, quantity);
   if (objectBefore === objectAfter) return;
-  unbooked.setLevel({ account, meter: storageMeter, ...placeOfObject(object), bytes: objectAfter, epoch: header.epoch, seq: header.objectSeq, at: now });
+  unbooked.setLevel({
+    account,
+    meter: storageMeter,
+    ...placeOfObject(object),
+    bytes: objectAfter,
+    epoch: header.epoch,
+    seq: header.objectSeq,
+    at: now,
+  });
   if (gauge) unbooked.setGauge({ account, meter: storageMeter, epoch: header.epoch, seq: header.objectSeq, ...gauge });
 }

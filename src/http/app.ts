@@ -13,9 +13,14 @@ import { accountRoutes } from "./routes/accounts.ts";
 import { capRoutes } from "./routes/caps.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { checkRoutes, reservationRoutes } from "./routes/check.ts";
+import { correctionRoutes } from "./routes/corrections.ts";
+import { doctorRoutes } from "./routes/doctor.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { objectRoutes } from "./routes/objects.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
+import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
@@ -83,12 +88,17 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.decorateRequest("principal", null);
   registerProblems(app);
   app.addHook("onRoute", (route) => {
-    if (route.config?.access === undefined && !route.url.startsWith("/docs")) throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);
+    if (route.config?.access === undefined && !route.url.startsWith("/docs"))
+      throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);
   });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
-      info: { title: "Weir", version: "1", description: "Metering, quotas and billing for stateful objects: exact limits, checked before the write." },
+      info: {
+        title: "Weir",
+        version: "1",
+        description: "Metering, quotas and billing for stateful objects: exact limits, checked before the write.",
+      },
       components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
       security: [{ key: [] }],
     },
@@ -111,6 +121,11 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   catalogRoutes(app, engine);
   accountRoutes(app, engine);
   keyRoutes(app, engine);
+  correctionRoutes(app, engine);
+  objectRoutes(app, engine);
+  recountRoutes(app, { engine, state });
+  doctorRoutes(app, engine);
+  await app.register(eventRoutes, { engine });
   await app.register(serviceRoutes, { state });
   await app.register(stateRoutes, { state });
   if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });

@@ -28,9 +28,12 @@ function asWeirError(error: FastifyError | WeirError): WeirError {
   if (error instanceof WeirError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.slice(0, FIELD_ERRORS_MAX);
-    return validationFailed(errors.map((v) => ({ path: v.instancePath.split("/").filter(Boolean).join("."), message: v.message ?? "is invalid" })));
+    return validationFailed(
+      errors.map((v) => ({ path: v.instancePath.split("/").filter(Boolean).join("."), message: v.message ?? "is invalid" })),
+    );
   }
-  if (isResponseSerializationError(error)) return new WeirError("internal_error", "The answer could not be put into words.", { cause: error });
+  if (isResponseSerializationError(error))
+    return new WeirError("internal_error", "The answer could not be put into words.", { cause: error });
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return new WeirError("payload_too_large", "The body is larger than this route takes.");
@@ -44,6 +47,7 @@ function asWeirError(error: FastifyError | WeirError): WeirError {
   if (error instanceof SyntaxError) return new WeirError("invalid_json", "The body is not valid JSON.");
   const { statusCode } = error;
   if (statusCode === 413) return new WeirError("payload_too_large", "The request is larger than this server takes.");
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new WeirError("bad_request", "The request cannot be understood.");
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new WeirError("bad_request", "The request cannot be understood.");
   return new WeirError("internal_error", "Something failed on our side; the log has it.", { cause: error });
 }

@@ -10,13 +10,25 @@ export const ERROR_CATALOG = {
   forbidden: { status: 403, title: "Forbidden", agentInstruction: "Use a key whose scope allows this call." },
   not_found: { status: 404, title: "Not found", agentInstruction: "Check the id; what you may not see does not exist for you." },
   conflict: { status: 409, title: "Conflict", agentInstruction: "Read the present state, then decide again." },
-  idempotency_mismatch: { status: 409, title: "Idempotency key reused", agentInstruction: "Use a new idempotencyKey for a different request." },
+  idempotency_mismatch: {
+    status: 409,
+    title: "Idempotency key reused",
+    agentInstruction: "Use a new idempotencyKey for a different request.",
+  },
   reservation_expired: { status: 409, title: "Reservation expired", agentInstruction: "Reserve again before doing the work." },
   payload_too_large: { status: 413, title: "Payload too large", agentInstruction: "Send a smaller payload." },
-  limit_exceeded: { status: 429, title: "Limit exceeded", agentInstruction: "Read denials[]: wait until resetsAt, raise the cap, or change the plan." },
+  limit_exceeded: {
+    status: 429,
+    title: "Limit exceeded",
+    agentInstruction: "Read denials[]: wait until resetsAt, raise the cap, or change the plan.",
+  },
   rate_limited: { status: 429, title: "Too many requests", agentInstruction: "Wait for Retry-After seconds." },
   internal_error: { status: 500, title: "Internal error", agentInstruction: "Retry later with the same idempotencyKey." },
-  unavailable: { status: 503, title: "Unavailable", agentInstruction: "Do not write. Retry after Retry-After seconds with the same idempotencyKey." },
+  unavailable: {
+    status: 503,
+    title: "Unavailable",
+    agentInstruction: "Do not write. Retry after Retry-After seconds with the same idempotencyKey.",
+  },
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CATALOG;

@@ -11,10 +11,33 @@ export async function openEpoch(db: Db, account: string, limitsVersion: number, 
   return epoch === null ? null : Number(epoch);
 }
 
+/** Whether the account was ever loaded: then Redis has lost it, and others may hold usage of it. */
+export async function hasLived(db: Db, account: string): Promise<boolean> {
+  const row = await reachPostgres(db.selectFrom("accounts").select("epoch").where("account", "=", account).executeTakeFirst());
+  return (row?.epoch ?? 0n) > 0n;
+}
+
 /** Hands back an epoch that was opened but never installed, so that the present one stays the account's epoch. */
 export async function yieldEpoch(db: Db, account: string, unused: number, present: number): Promise<void> {
   await reachPostgres(
-    db.updateTable("accounts").set({ epoch: BigInt(present) }).where("account", "=", account).where("epoch", "=", BigInt(unused)).execute(),
+    db
+      .updateTable("accounts")
+      .set({ epoch: BigInt(present) })
+      .where("account", "=", account)
+      .where("epoch", "=", BigInt(unused))
+      .execute(),
+  );
+}
+
+/**
+ * Makes an epoch that lives in Redis the account's present one again, where another was opened after it and never took its place: its
+ * opener was killed, or did not hear Redis' answer. Should both live, in a split brain, each is charged with what it was granted.
+ */
+export async function reinstateEpoch(db: Db, account: string, epoch: number): Promise<void> {
+  await reachPostgres(
+    sql`update accounts a set epoch = ${epoch}, foreign_seq = a.foreign_seq + 1
+        where a.account = ${account} and a.epoch <> ${epoch}
+          and not exists (select from grants g where g.account = a.account and g.epoch = ${epoch} and g.sealed_at is not null)`.execute(db),
   );
 }
 
@@ -72,7 +95,10 @@ export async function grantLevel(
   want: number,
 ): Promise<{ top: number; exhausted: boolean } | null> {
   const { rows } = await reachPostgres(
-    sql<{ top: bigint; exhausted: boolean }>`select * from weir_grant_level(${account}, ${epoch}, ${limitsVersion}, ${meter}, ${limit}, ${want})`.execute(db),
+    sql<{
+      top: bigint;
+      exhausted: boolean;
+    }>`select * from weir_grant_level(${account}, ${epoch}, ${limitsVersion}, ${meter}, ${limit}, ${want})`.execute(db),
   );
   const row = rows[0];
   return row ? { top: Number(row.top), exhausted: row.exhausted } : null;

@@ -16,7 +16,10 @@ const knownPartitions = new Set<string>();
 /** Books totals (at most BOOK_ROWS_MAX, no key twice). Answers the accounts whose present epoch must be told of new sums. */
 export async function bookUsage(db: Db, totals: readonly BucketTotal[]): Promise<string[]> {
   if (totals.length === 0) return [];
-  await ensurePartitions(db, totals.map((t) => t.bucket));
+  await ensurePartitions(
+    db,
+    totals.map((t) => t.bucket),
+  );
   const column = <T>(of: (t: BucketTotal) => T): T[] => totals.map(of);
   const rows = await runQuery<{ account: string }>(db, BOOK_USAGE, [
     column((t) => t.account),
@@ -69,7 +72,12 @@ export async function bookGauges(db: Db, gauges: readonly GaugeBucket[]): Promis
 export async function bookKeys(db: Db, keys: readonly AnsweredKey[]): Promise<void> {
   if (keys.length === 0) return;
   const column = <T>(of: (k: AnsweredKey) => T): T[] => keys.map(of);
-  await runQuery(db, BOOK_KEYS, [column((k) => k.account), column((k) => k.keyHash.toString("base64")), column((k) => k.answer.toString("base64")), column((k) => iso(k.at))]);
+  await runQuery(db, BOOK_KEYS, [
+    column((k) => k.account),
+    column((k) => k.keyHash.toString("base64")),
+    column((k) => k.answer.toString("base64")),
+    column((k) => iso(k.at)),
+  ]);
 }
 
 /** The booked answer of an idempotency key, null where there is none. */
@@ -130,7 +138,12 @@ export async function bookedElsewhere(db: Db, account: string, epoch: number, wi
 }
 
 /** The booked size of one object, 0 where there is none. */
-export async function objectLevel(db: Db, account: string, meter: string, place: { service: string; namespace: string; object: string }): Promise<number> {
+export async function objectLevel(
+  db: Db,
+  account: string,
+  meter: string,
+  place: { service: string; namespace: string; object: string },
+): Promise<number> {
   const row = await reachPostgres(
     db
       .selectFrom("object_levels")
@@ -143,4 +156,11 @@ export async function objectLevel(db: Db, account: string, meter: string, place:
       .executeTakeFirst(),
   );
   return Number(row?.bytes ?? 0);
+}
+
+/** How often usage was booked behind the back of each account's present epoch. */
+export async function foreignSeqs(db: Db, accounts: readonly string[]): Promise<Map<string, number>> {
+  if (accounts.length === 0) return new Map();
+  const rows = await reachPostgres(db.selectFrom("accounts").select(["account", "foreign_seq"]).where("account", "in", accounts).execute());
+  return new Map(rows.map((row) => [row.account, Number(row.foreign_seq)]));
 }

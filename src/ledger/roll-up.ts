@@ -4,6 +4,7 @@ import { limbs } from "../counters/layout.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
 import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
+import { foreignSeqs } from "./ledger-store.ts";
 import type { Copies } from "./unbooked.ts";
 
 /** Accounts booked together. More make longer statements and longer locks, fewer make more trips. */
@@ -21,6 +22,8 @@ export interface RollUpStores {
   counters: Counters;
   /** The gauge that object sizes belong to. */
   storageMeter: string;
+  /** Tells of thresholds an account has reached: `meter/period/window start ms` → used. */
+  tellCrossings: (account: string, crossings: ReadonlyMap<string, string>, now: number) => Promise<void>;
 }
 
 /**
@@ -39,7 +42,7 @@ export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpR
 }
 
 /** The same for named accounts, whether they are marked dirty or not. */
-export async function rollUpAccounts({ db, counters, storageMeter }: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
+export async function rollUpAccounts({ db, counters, storageMeter, tellCrossings }: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
   const { connection, keys } = counters;
   const collected = await collect(connection, keys, accounts, now);
   const copies: Copies = {
@@ -48,15 +51,29 @@ export async function rollUpAccounts({ db, counters, storageMeter }: RollUpStore
     gauges: collected.flatMap(gaugeBuckets),
     keys: collected.flatMap(answeredKeys),
   };
-  const outdated = await bookAll(db, copies);
+  const outdated = new Set(await bookAll(db, copies));
+  // Whoever booked foreign usage may have been killed before it told Redis: whoever comes next tells.
+  const newest = await foreignSeqs(db, accounts);
+  for (const { account, foreignSeq } of collected) if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
+  // Told before it is forgotten: a crossing whose telling failed stays, and is told by the next run.
+  for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
   await Promise.all(collected.map((c) => markBooked(connection, keys, c)));
-  return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated };
+  return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
 }
 
 function bucketTotals({ account, totals }: Collected): BucketTotal[] {
   return [...totals].map(([field, quantity]) => {
     const [epoch, source, bucket, service, namespace, meter] = field.split("/");
-    return { account, epoch: Number(epoch), source: source ?? "", bucket: Number(bucket), service: service ?? "", namespace: namespace ?? "", meter: meter ?? "", quantity };
+    return {
+      account,
+      epoch: Number(epoch),
+      source: source ?? "",
+      bucket: Number(bucket),
+      service: service ?? "",
+      namespace: namespace ?? "",
+      meter: meter ?? "",
+      quantity,
+    };
   });
 }
 
@@ -64,7 +81,17 @@ function objectLevels({ account, objects }: Collected, meter: string): ObjectLev
   return [...objects].map(([field, change]) => {
     const [service, namespace, ...object] = field.split("/");
     const [epoch, seq, bytes, at] = change.split("/").map(Number);
-    return { account, meter, service: service ?? "", namespace: namespace ?? "", object: object.join("/"), epoch: epoch ?? 0, seq: seq ?? 0, bytes: bytes ?? 0, at: at ?? 0 };
+    return {
+      account,
+      meter,
+      service: service ?? "",
+      namespace: namespace ?? "",
+      object: object.join("/"),
+      epoch: epoch ?? 0,
+      seq: seq ?? 0,
+      bytes: bytes ?? 0,
+      at: at ?? 0,
+    };
   });
 }
 
@@ -72,7 +99,17 @@ function gaugeBuckets({ account, gauges }: Collected): GaugeBucket[] {
   return [...gauges].map(([field, state]) => {
     const [epoch, bucket, meter] = field.slice(1).split("/");
     const [from = 0, high = 0, low = 0, level = 0, until = 0, seq = 0] = state.split(",").map(Number);
-    return { account, meter: meter ?? "", bucket: Number(bucket), epoch: Number(epoch), from, until, byteMilliseconds: limbs(high, low), level, seq };
+    return {
+      account,
+      meter: meter ?? "",
+      bucket: Number(bucket),
+      epoch: Number(epoch),
+      from,
+      until,
+      byteMilliseconds: limbs(high, low),
+      level,
+      seq,
+    };
   });
 }
 

@@ -68,19 +68,24 @@ export interface Reclaimed {
 
 /**
  * Frees what the account's dead lives were lent and have not booked. Only for a caller who knows that they can spend no more and are
- * booked to the last unit. Frees nothing when `epoch` is not the account's present life.
+ * booked to the last unit. Null, and nothing is freed, when `epoch` is not the account's present life.
  */
-export async function reclaimDead(db: Db, account: string, epoch: number, windows: Record<Period, Window>, now: number): Promise<Reclaimed[]> {
+export async function reclaimDead(
+  db: Db,
+  account: string,
+  epoch: number,
+  windows: Record<Period, Window>,
+  now: number,
+): Promise<Reclaimed[] | null> {
   const { rows } = await reachPostgres(
-    sql<{ meter: string; period: Period; window_start: Date; granted: bigint; booked: bigint }>`
+    sql<{ meter: string | null; period: Period; window_start: Date; granted: bigint; booked: bigint }>`
       select * from weir_reclaim(${account}, ${epoch}, ${iso(windows.day.start)}::timestamptz, ${iso(windows.month.start)}::timestamptz, ${iso(now)}::timestamptz)`.execute(
       db,
     ),
   );
-  return rows.map((row) => ({
-    meter: row.meter,
-    period: row.period,
-    windowStart: row.window_start.getTime(),
-    quantity: Number(row.granted - row.booked),
-  }));
+  // The first row says that it was done; the others what was freed.
+  if (rows.length === 0) return null;
+  return rows.flatMap(({ meter, period, window_start: start, granted, booked }) =>
+    meter === null ? [] : [{ meter, period, windowStart: start.getTime(), quantity: Number(granted - booked) }],
+  );
 }

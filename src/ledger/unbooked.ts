@@ -60,7 +60,16 @@ export class UnbookedTotals {
     const totals = this.#accounts.get(account)?.totals ?? new Map<string, number>();
     return [...totals].map(([label, quantity]) => {
       const [epoch, bucket, service, namespace, meter] = label.split("/");
-      return { account, epoch: Number(epoch), bucket: Number(bucket), service: service ?? "", namespace: namespace ?? "", meter: meter ?? "", source: this.source, quantity };
+      return {
+        account,
+        epoch: Number(epoch),
+        bucket: Number(bucket),
+        service: service ?? "",
+        namespace: namespace ?? "",
+        meter: meter ?? "",
+        source: this.source,
+        quantity,
+      };
     });
   }
 

@@ -5,7 +5,9 @@ import type { Cap, CapChange } from "./cap.ts";
 
 /** The account's caps, by meter and period. */
 export async function listCaps(db: Db, account: string): Promise<Cap[]> {
-  const rows = await reachPostgres(db.selectFrom("caps").selectAll().where("account", "=", account).orderBy("meter").orderBy("period").execute());
+  const rows = await reachPostgres(
+    db.selectFrom("caps").selectAll().where("account", "=", account).orderBy("meter").orderBy("period").execute(),
+  );
   return rows.map((row) => ({
     meter: row.meter,
     period: row.period as Period,
@@ -24,7 +26,9 @@ export async function putCap(db: Db, account: string, meter: string, cap: CapCha
       insert into caps (account, meter, period, cap_value, hard_stop, notify_at_percent, updated_at)
       select m.account, ${meter}, ${cap.period}, ${cap.capValue}, ${cap.hardStop}, ${cap.notifyAtPercent}, ${iso(now)}::timestamptz from moved m
       on conflict (account, meter, period) do update set
-        cap_value = excluded.cap_value, hard_stop = excluded.hard_stop, notify_at_percent = excluded.notify_at_percent, updated_at = excluded.updated_at`.execute(db),
+        cap_value = excluded.cap_value, hard_stop = excluded.hard_stop, notify_at_percent = excluded.notify_at_percent, updated_at = excluded.updated_at`.execute(
+      db,
+    ),
   );
 }
 

@@ -181,9 +181,15 @@ function runOnce(place: Place, program: string, programArgs: readonly string[], 
     const options = { cwd: place.folder, env: environment(), timeout: INIT_TIME_LIMIT_MS, ...user };
     const child = execFile(command, args, options, (error, stdout, stderr) => {
       if (error === null) resolvePromise();
-      else reject(new Error(`Postgres could not be initialised: ${(stderr || stdout || error.message).trim()}`));
+      else reject(new Error(`Postgres could not be initialised: ${(stderr || stdout || error.message).trim()}${remedy(place.how)}`));
     });
     child.stdin?.on("error", () => {});
     child.stdin?.end(input);
   });
+}
+
+/** Another user than root may not enter a folder such as /root: neither for the data nor for the programs. */
+function remedy(how: Unprivileged): string {
+  if (how.kind !== "user") return "";
+  return ` (user "${how.name}" must be able to enter both the data folder and Weir's own: move them, set WEIR_DATA_DIR, or set DATABASE_URL)`;
 }

@@ -15,6 +15,7 @@ import { OwnerLock } from "./owner-lock.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { putValue } from "./put-value.ts";
 import { getValue, listKeys, listObjects } from "./read-objects.ts";
+import { recountObjects, type RecountPage, type RecountWalk, type Reconcile } from "./recount.ts";
 import { findService, upsertService, type Service } from "./service-store.ts";
 
 /** How often idle files are closed and interrupted deletions taken up, milliseconds. */
@@ -124,6 +125,11 @@ export class State {
 
   putService(account: string, service: string, change: { workerUrl?: string | null | undefined }): Promise<Service> {
     return upsertService(this.#options.db, account, service, change, this.#options.clock.now());
+  }
+
+  /** Measures the next objects of an account and reconciles each within its turn. Not metered. */
+  recount<D>(walk: RecountWalk, reconcile: Reconcile<D>): Promise<RecountPage<D>> {
+    return recountObjects(this.#context, this.#options.db, walk, reconcile);
   }
 
   #namespace({ account, service, namespace }: NamespaceReference): Promise<Namespace> {

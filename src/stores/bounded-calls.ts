@@ -36,7 +36,7 @@ export class BoundedCalls {
     if (this.#inFlight.size < this.#inFlightMax) return this.#start(call);
     if (this.#waiting.length - this.#next >= this.#waitingMax) return Promise.reject(unavailable(this.#server));
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ run: () => this.#start(call).then(resolve, reject), fail: reject });
+      this.#waiting.push({ run: () => void this.#start(call).then(resolve, reject), fail: reject });
     });
   }
 

@@ -6,6 +6,17 @@ const MIGRATIONS = new URL("../../sql/migrations/", import.meta.url);
 /** Any constant of our own: all migrators of one database queue on it. */
 const MIGRATION_LOCK = 7_193_471_102;
 
+/** The migrations of this program, in order, with the hash they are known by once they have run. */
+export function migrationFiles(): { name: string; text: string; sha256: string }[] {
+  const names = readdirSync(MIGRATIONS)
+    .filter((name) => name.endsWith(".sql"))
+    .sort();
+  return names.map((name) => {
+    const text = readFileSync(new URL(name, MIGRATIONS), "utf8");
+    return { name, text, sha256: createHash("sha256").update(text).digest("hex") };
+  });
+}
+
 /**
  * Brings a database to the newest schema: plain numbered SQL, forward only, each file in its own transaction, one migrator at
  * a time. Throws when an applied file has changed since, or when the database is ahead of this program.
@@ -17,15 +28,14 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await sql`create table if not exists weir_migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
     const done = new Map((await sql`select name, sha256 from weir_migrations`).map((r) => [String(r["name"]), String(r["sha256"])]));
-    const files = readdirSync(MIGRATIONS).filter((name) => name.endsWith(".sql")).sort();
-    const ahead = [...done.keys()].filter((name) => !files.includes(name));
+    const files = migrationFiles();
+    const ahead = [...done.keys()].filter((name) => !files.some((file) => file.name === name));
     if (ahead.length > 0) throw new Error(`The database is ahead of this Weir: it has ${ahead.join(", ")}. Start a newer Weir.`);
     const applied: string[] = [];
-    for (const name of files) {
-      const text = readFileSync(new URL(name, MIGRATIONS), "utf8");
-      const hash = createHash("sha256").update(text).digest("hex");
+    for (const { name, text, sha256: hash } of files) {
       const before = done.get(name);
-      if (before !== undefined && before !== hash) throw new Error(`Migration ${name} has changed since it was applied; migrations are forward only.`);
+      if (before !== undefined && before !== hash)
+        throw new Error(`Migration ${name} has changed since it was applied; migrations are forward only.`);
       if (before !== undefined) continue;
       // One simple-protocol message: the file and its mark commit or fail together.
       await sql.unsafe(`begin;\n${text}\ninsert into weir_migrations (name, sha256) values ('${name}', '${hash}');\ncommit;`).simple();

@@ -30,22 +30,9 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/**
- * Opens the metering connection. ioredis' defaults re-send after a lost reply (one call was counted four times), so: no
- * re-sending, no offline queue, no retries, a time limit on every call. Integers come as text, since the client rounds at 2^53.
- */
+/** Opens the connection that usage is counted on. */
 export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
-  const client = new Redis(url, {
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    stringNumbers: true,
-    protocol: 2,
-    keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
-  });
+  const client = meteringClient(url);
   const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   const calls = new BoundedCalls("Redis", { timeoutMs, inFlightMax: IN_FLIGHT_MAX, waitingMax: WAITING_MAX });
   let runId: string | null = null;
@@ -98,9 +85,27 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
       }),
     onRunChange: (listener) => void listeners.push(listener),
     close: async () => {
-      await client.quit().catch(() => client.disconnect());
+      await calls.run(() => client.quit()).catch(() => client.disconnect());
     },
   };
+}
+
+/**
+ * ioredis' defaults re-send after a lost reply (one call was counted four times), so: no re-sending, no offline queue, no retries.
+ * Integers come as text, since the client rounds at 2^53.
+ */
+function meteringClient(url: string): Redis {
+  return new Redis(url, {
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    stringNumbers: true,
+    protocol: 2,
+    keepAlive: 10_000,
+    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
+  });
 }
 
 async function readRunId(client: Redis): Promise<string> {
@@ -114,7 +119,11 @@ async function readRunId(client: Redis): Promise<string> {
 
 /** Options for BullMQ, which wants to wait for ever on its blocking reads: its connections are never the metering one. */
 export function queueConnection(url: string): Redis {
-  const client = new Redis(url, { maxRetriesPerRequest: null, protocol: 2, retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS) });
+  const client = new Redis(url, {
+    maxRetriesPerRequest: null,
+    protocol: 2,
+    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
+  });
   client.on("error", () => {});
   return client;
 }

@@ -60,6 +60,37 @@ export interface Database {
     made_by: string;
     created_at: Timestamp;
   };
+  deliveries: {
+    account: string;
+    id: string;
+    seq: GeneratedAlways<bigint>;
+    webhook: string | null;
+    recipient: string | null;
+    message: string;
+    type: string;
+    body: Buffer;
+    status: Defaulted<string>;
+    next_attempt_at: Timestamp;
+    lease: string | null;
+    attempts: Defaulted<number>;
+    failures: Defaulted<number>;
+    created_at: Timestamp;
+    finished_at: Timestamp | null;
+  };
+  delivery_attempts: {
+    account: string;
+    delivery: string;
+    number: number;
+    at: Timestamp;
+    latency_ms: number | null;
+    status_code: number | null;
+    error: string | null;
+    answer: string | null;
+  };
+  event_keys: {
+    key: string;
+    received_at: Timestamp;
+  };
   gauge_buckets: {
     account: string;
     meter: string;
@@ -93,6 +124,15 @@ export interface Database {
     epoch: bigint;
     top: bigint;
     stranded: bigint;
+  };
+  notifications: {
+    account: string;
+    id: string;
+    seq: GeneratedAlways<bigint>;
+    dedupe_key: string;
+    type: string;
+    data: ColumnType<unknown, string, never>;
+    created_at: Timestamp;
   };
   object_levels: {
     account: string;
@@ -134,5 +174,20 @@ export interface Database {
     epoch: bigint;
     source: string;
     quantity: bigint;
+  };
+  webhooks: {
+    account: string;
+    id: string;
+    url: string;
+    events: string[];
+    description: string | null;
+    secret: Buffer;
+    previous_secret: Buffer | null;
+    previous_secret_until: Timestamp | null;
+    first_failure_at: Timestamp | null;
+    paused_until: Timestamp | null;
+    disabled_at: Timestamp | null;
+    disabled_reason: string | null;
+    created_at: Timestamp;
   };
 }

@@ -22,5 +22,10 @@ export async function levelStretches(db: Db, account: string, meter: string, win
        where account = ${account} and meter = ${meter} and from_at >= ${iso(window.start)}::timestamptz and from_at < ${iso(window.end)}::timestamptz)
       order by from_at, epoch`.execute(db),
   );
-  return rows.map((r) => ({ from: r.from_at.getTime(), until: r.until_at.getTime(), byteMilliseconds: BigInt(r.byte_milliseconds), level: Number(r.level) }));
+  return rows.map((r) => ({
+    from: r.from_at.getTime(),
+    until: r.until_at.getTime(),
+    byteMilliseconds: BigInt(r.byte_milliseconds),
+    level: Number(r.level),
+  }));
 }

@@ -2,9 +2,6 @@ import { percentOf, thresholdOf } from "../kernel/quantity.ts";
 
 export type LimitState = "ok" | "warning" | "exceeded";
 
-/** Where a limit warns when nothing else says so, in percent. */
-export const DEFAULT_NOTIFY_PERCENT = 80;
-
 export interface LimitFigures {
   used: number;
   reserved: number;

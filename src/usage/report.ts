@@ -9,8 +9,10 @@ import { thresholdOf } from "../kernel/quantity.ts";
 import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/window.ts";
 import type { Cap } from "../limits/cap.ts";
 import { listCaps } from "../limits/cap-store.ts";
+import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
+import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
-import { DEFAULT_NOTIFY_PERCENT, limitFigures, type LimitFigures } from "./limit-state.ts";
+import { limitFigures, type LimitFigures } from "./limit-state.ts";
 import { projectedExhaustion } from "./projection.ts";
 
 export interface MeterReport extends LimitFigures {
@@ -21,6 +23,8 @@ export interface MeterReport extends LimitFigures {
   source: "plan" | "cap" | null;
   resetsAt: string | null;
   projectedExhaustionAt: string | null;
+  /** Left of the limit, but lent to a store that was lost: held until that is accounted for or the window ends. Never billed. */
+  stranded: number;
 }
 
 export interface CapReport extends Omit<LimitFigures, "limit"> {
@@ -55,6 +59,7 @@ interface View {
   caps: Cap[];
   snapshot: Snapshot;
   windows: Record<Period, Window>;
+  stranded: StrandedBudget;
 }
 
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
@@ -91,7 +96,8 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
     const snapshot = await counters.read(accountId, meters);
-    if (snapshot && isCurrent(snapshot, windows, meters.length)) return { account, caps, snapshot, windows };
+    // Only now: loading opens a new life where the last one was lost, and strands what that was lent.
+    if (snapshot && isCurrent(snapshot, windows, meters.length)) return { account, caps, snapshot, windows, stranded: await strandedOf(db, accountId, windows) };
     await loader.load(accountId, snapshot ? "turned" : "absent", snapshot?.header.epoch ?? 0, now);
   }
   throw unavailable("A steady view of the account");
@@ -121,6 +127,7 @@ function meterReport(meter: Meter, view: View, now: number): MeterReport {
     source: binding?.source ?? null,
     resetsAt: gauge ? null : iso(view.windows[period].end),
     projectedExhaustionAt: projected === null ? null : iso(projected),
+    stranded: view.stranded.get(meter.name)?.[gauge ? "level" : period] ?? 0,
   };
 }
 
@@ -145,7 +152,12 @@ function bindingLimit(counters: MeterCounters): BindingLimit | null {
 
 function capReport(cap: Cap, { snapshot, windows }: View): CapReport {
   const counters = snapshot.meters.get(cap.meter)?.[cap.period];
-  const { used, reserved, remaining, percent, state } = limitFigures(counters?.used ?? 0, counters?.held ?? 0, cap.capValue, cap.notifyAtPercent);
+  const { used, reserved, remaining, percent, state } = limitFigures(
+    counters?.used ?? 0,
+    counters?.held ?? 0,
+    cap.capValue,
+    cap.notifyAtPercent,
+  );
   const window = windows[cap.period];
   return {
     meter: cap.meter,

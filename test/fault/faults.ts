@@ -9,6 +9,8 @@ export interface Fault {
   name: string;
   /** Lives of Redis that end by it, for every account: each may strand one chunk of a limit. */
   losses: number;
+  /** Two primaries answer at once: an operation sent again may be counted by each. */
+  splits?: boolean;
   /** The window whose end the clocks pass. */
   steps?: Period;
   strike(stage: Stage, random: Random, log: (line: string) => void): Promise<void>;
@@ -57,7 +59,7 @@ export const CRASHES: readonly Fault[] = [
   { name: "FLUSHALL", losses: 1, strike: async (stage) => void (await stage.primary.flush()) },
   { name: "promote a replica", losses: 1, strike: (stage, random, log) => failOver(stage, random, log, "dies") },
   { name: "promote a replica that lags", losses: 1, strike: (stage, random, log) => failOver(stage, random, log, "lags") },
-  { name: "split brain", losses: 2, strike: (stage, random, log) => failOver(stage, random, log, "lives on") },
+  { name: "split brain", losses: 2, splits: true, strike: (stage, random, log) => failOver(stage, random, log, "lives on") },
   { name: "stop Postgres at once", losses: 0, strike: async (stage) => stage.killPostgres("SIGQUIT") },
   { name: "kill Postgres' sessions", losses: 0, strike: (stage, random) => killSessions(stage, random) },
 ];

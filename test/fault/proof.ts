@@ -10,12 +10,12 @@ const END = "<!-- /figures -->";
 
 /** A campaign's result in lines. */
 export function figures({ seed, seconds, reports, ended }: Campaign): string[] {
-  const total = (of: "operations" | "allowed" | "denied" | "overshoot" | "lost" | "twice" | "stranded"): number => reports.reduce((sum, report) => sum + report[of], 0);
+  const total = (of: "operations" | "allowed" | "denied" | "overshoot" | "lost" | "twice" | "twiceInSplit" | "stranded"): number => reports.reduce((sum, report) => sum + report[of], 0);
   const failed = reports.filter((report) => report.violations.length > 0);
   const lines = [
     `runs ${reports.length} (seeds ${seed}–${seed + reports.length - 1}), ${Math.round(seconds)} s`,
     `operations ${total("operations")}: allowed ${total("allowed")}, denied ${total("denied")}, unknown in the end ${total("operations") - total("allowed") - total("denied")}`,
-    `units over a limit ${total("overshoot")} · acknowledged and lost ${total("lost")} · counted twice ${total("twice")} · stranded ${total("stranded")}`,
+    `units over a limit ${total("overshoot")} · acknowledged and lost ${total("lost")} · counted twice ${total("twice")} (by both primaries of a split brain, when sent again: ${total("twiceInSplit")}) · stranded ${total("stranded")}`,
     `processes that ended by themselves when a server died, and were started again ${ended}`,
     `failed runs ${failed.length}${failed.length > 0 ? `: seeds ${failed.map((report) => report.seed).join(", ")}` : ""}`,
   ];

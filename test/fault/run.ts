@@ -42,7 +42,7 @@ export async function runOnce(stage: Stage, seed: number, log: string[]): Promis
   const unknown = await traffic.settle(SETTLE_ATTEMPTS);
   await stage.bookAll();
   const losses = [...(crash ? [crash] : []), ...troubles].reduce((sum, fault) => sum + fault.losses, 0);
-  const judgement = await judge({ stage, traffic, tenants, unknown, losses });
+  const judgement = await judge({ stage, traffic, tenants, unknown, losses, split: crash?.splits === true });
   traffic.close();
   return { ...judgement, seed, crash: crash?.name ?? "none", troubles: troubles.map((t) => t.name), log };
 }

@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { monotonicMs, sleep } from "../../src/kernel/clock.ts";
 import { startPostgres, type PostgresServer } from "../../src/servers/postgres.ts";
+import { openPostgres, type Db } from "../../src/stores/database.ts";
 import { migrate } from "../../src/stores/migrate.ts";
 import { WeirProcess, type ChildOptions } from "./child.ts";
 import { RedisNode } from "./redis-node.ts";
@@ -10,7 +11,7 @@ export const ADMIN_KEY = "fault-harness-admin-key";
 const APIS = 2;
 const WORKERS = 1;
 /** Each process' clock is off by up to this much, either way. */
-const SKEW_MS = 150;
+export const SKEW_MS = 150;
 const POSTGRES_TIME_LIMIT_MS = 30_000;
 const BOOK_TIME_LIMIT_MS = 30_000;
 const MAX_CONNECTIONS = 200;
@@ -39,6 +40,9 @@ export class Stage {
   ended = 0;
   /** Harness' own way to Postgres, past every proxy. */
   sql: postgres.Sql;
+  /** The same as the ledger's own queries take it. */
+  db: Db;
+  #closeDb: () => Promise<void>;
   #databaseUrl: string;
   #databases = 0;
   #clockAt: number;
@@ -52,6 +56,7 @@ export class Stage {
     this.#clockAt = startAt;
     this.#log = log;
     this.sql = connect(server.url);
+    ({ db: this.db, close: this.#closeDb } = openPostgres(server.url, { poolSize: 1 }));
   }
 
   static async open(dataDir: string, startAt: number, log: (line: string) => void): Promise<Stage> {
@@ -155,6 +160,7 @@ export class Stage {
     await Promise.all(this.seats.flatMap((seat) => [seat.redis.close(), seat.postgres.close()]));
     for (const node of [this.primary, ...this.abandoned]) await node.kill();
     await this.sql.end({ timeout: 1 }).catch(() => {});
+    await this.#closeDb().catch(() => {});
     await this.#postgres.stop();
   }
 
@@ -166,6 +172,8 @@ export class Stage {
     this.#databaseUrl = url.href;
     await this.sql.end();
     this.sql = connect(url.href);
+    await this.#closeDb();
+    ({ db: this.db, close: this.#closeDb } = openPostgres(url.href, { poolSize: 1 }));
     await migrate(url.href);
     const roles = [...Array.from({ length: APIS }, () => "api" as const), ...Array.from({ length: WORKERS }, () => "worker" as const)];
     // The first alone: it puts the catalogue into the new database.

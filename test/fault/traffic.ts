@@ -24,6 +24,8 @@ export interface Known {
   operation: Operation;
   outcome: "unknown" | "allowed" | "denied";
   decisionId: string | null;
+  /** How often it was sent. */
+  sent: number;
 }
 
 interface Answer {
@@ -36,6 +38,8 @@ export class Traffic {
   readonly known: Known[] = [];
   /** Answers that contradict what was answered before, or that no caller should get. */
   readonly faults: string[] = [];
+  /** Operations whose answers contradict each other. */
+  readonly contradictions: string[] = [];
   readonly #stage: Stage;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
   #stopped = false;
@@ -61,7 +65,7 @@ export class Traffic {
         await this.send(old, this.#anyApi(random));
         continue;
       }
-      const entry: Known = { operation: next(), outcome: "unknown", decisionId: null };
+      const entry: Known = { operation: next(), outcome: "unknown", decisionId: null, sent: 0 };
       this.known.push(entry);
       if (roll < AGAIN_PERCENT + TWICE_PERCENT) await Promise.all(this.#stage.apis.map((_, api) => this.send(entry, api)));
       else await this.send(entry, this.#anyApi(random), random() * 100 < HANG_UP_PERCENT ? random() * HANG_UP_AFTER_MS : null);
@@ -84,6 +88,7 @@ export class Traffic {
 
   /** Sends an operation and notes what is learnt. */
   async send(entry: Known, api: number, hangUpAfterMs: number | null = null): Promise<void> {
+    entry.sent += 1;
     const answer = await this.ask(api, "POST", "/v1/check", entry.operation, hangUpAfterMs).catch(() => null);
     if (answer === null) return;
     if (answer.status === 503) return;
@@ -94,7 +99,7 @@ export class Traffic {
     const outcome = answer.body.allowed ? "allowed" : "denied";
     const { decisionId = null } = answer.body;
     if (entry.outcome !== "unknown" && (entry.outcome !== outcome || entry.decisionId !== decisionId)) {
-      this.faults.push(`${entry.operation.idempotencyKey}: first ${entry.outcome} (${entry.decisionId}), then ${outcome} (${decisionId})`);
+      this.contradictions.push(`${entry.operation.idempotencyKey}: first ${entry.outcome} (${entry.decisionId}), then ${outcome} (${decisionId})`);
       return;
     }
     entry.outcome = outcome;

@@ -1,9 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { checkInvariants } from "../../src/ledger/invariants.ts";
 import { iso, windowsAt, type Period } from "../../src/kernel/window.ts";
-import type { Stage } from "./stage.ts";
+import { SKEW_MS, type Stage } from "./stage.ts";
 import type { Known, Traffic } from "./traffic.ts";
 
-const CHECKS = new URL("../../sql/checks/", import.meta.url);
 /** The plan's own hard daily limits that traffic touches (catalogue, plan Free). */
 const FREE_LIMITS: readonly Limit[] = [
   { meter: "state_requests", period: "day", limit: 100_000 },
@@ -39,6 +38,8 @@ export interface Judgement {
   lost: number;
   /** Units that Postgres has beyond what was acknowledged. */
   twice: number;
+  /** The same of operations sent to both primaries of a split brain, where no one can tell. */
+  twiceInSplit: number;
   /** Units granted to dead lives of Redis and neither spent nor freed. */
   stranded: number;
   violations: string[];
@@ -51,11 +52,11 @@ interface Booked {
 }
 
 /** Holds the ledger against what the callers know. Everything must be healed and booked. */
-export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: readonly Tenant[]; unknown: number; losses: number }): Promise<Judgement> {
-  const { stage, traffic, tenants, unknown, losses } = facts;
-  const violations = [...traffic.faults];
+export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: readonly Tenant[]; unknown: number; losses: number; split: boolean }): Promise<Judgement> {
+  const { stage, traffic, tenants, unknown, losses, split } = facts;
+  const violations = [...traffic.faults, ...(split ? [] : traffic.contradictions)];
   if (unknown > 0) violations.push(`${unknown} outcomes stay unknown: the system did not recover`);
-  const judgement: Judgement = { operations: traffic.known.length, allowed: 0, denied: 0, overshoot: 0, lost: 0, twice: 0, stranded: 0, violations };
+  const judgement: Judgement = { operations: traffic.known.length, allowed: 0, denied: 0, overshoot: 0, lost: 0, twice: 0, twiceInSplit: 0, stranded: 0, violations };
   for (const entry of traffic.known) {
     if (entry.outcome === "allowed") judgement.allowed += 1;
     if (entry.outcome === "denied") judgement.denied += 1;
@@ -63,7 +64,7 @@ export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: re
   for (const tenant of tenants) {
     const booked = await stage.sql<Booked[]>`
       select meter, bucket, sum(quantity)::bigint as quantity from usage_buckets where account = ${tenant.account} group by meter, bucket`;
-    holdAgainstCallers(tenant, booked, traffic.known, judgement);
+    holdAgainstCallers(tenant, booked, traffic.known, split, judgement);
     holdAgainstLimits(tenant, booked, judgement);
     await holdStranded(stage, tenant, losses, judgement);
     await holdAgainstReport(stage, traffic, tenant, booked, judgement);
@@ -72,17 +73,26 @@ export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: re
   return judgement;
 }
 
-function holdAgainstCallers({ account }: Tenant, booked: readonly Booked[], known: readonly Known[], judgement: Judgement): void {
+function holdAgainstCallers({ account }: Tenant, booked: readonly Booked[], known: readonly Known[], split: boolean, judgement: Judgement): void {
   const acknowledged = new Map<string, number>();
-  for (const { operation, outcome } of known) {
-    if (operation.account !== account || outcome !== "allowed") continue;
-    for (const [meter, quantity] of Object.entries(operation.usage)) acknowledged.set(meter, (acknowledged.get(meter) ?? 0) + quantity);
+  // While two primaries answer, each counts what is sent to it once: an operation that was sent again may stand in both.
+  const excusable = new Map<string, number>();
+  for (const { operation, outcome, sent } of known) {
+    if (operation.account !== account) continue;
+    for (const [meter, quantity] of Object.entries(operation.usage)) {
+      if (outcome === "allowed") acknowledged.set(meter, (acknowledged.get(meter) ?? 0) + quantity);
+      if (split && sent > 1) excusable.set(meter, (excusable.get(meter) ?? 0) + quantity);
+    }
   }
   for (const meter of new Set([...acknowledged.keys(), ...booked.map((row) => row.meter)])) {
     const truth = acknowledged.get(meter) ?? 0;
     const held = sum(booked.filter((row) => row.meter === meter));
     if (held === truth) continue;
     judgement.lost += Math.max(0, truth - held);
+    if (held > truth && held - truth <= (excusable.get(meter) ?? 0)) {
+      judgement.twiceInSplit += held - truth;
+      continue;
+    }
     judgement.twice += Math.max(0, held - truth);
     judgement.violations.push(`${account} ${meter}: acknowledged ${truth}, booked ${held}`);
   }
@@ -106,17 +116,21 @@ function holdAgainstLimits(tenant: Tenant, booked: readonly Booked[], judgement:
 async function holdStranded(stage: Stage, tenant: Tenant, losses: number, judgement: Judgement): Promise<void> {
   for (const { meter, period, limit } of limitsOf(tenant)) {
     const length = period === "day" ? "1 day" : "1 month";
-    const rows = await stage.sql<{ stranded: bigint }[]>`
-      select coalesce(sum(greatest(0, g.granted - coalesce((
+    const rows = await stage.sql<{ stranded: bigint; start: Date }[]>`
+      select g.window_start as start, coalesce(sum(greatest(0, g.granted - coalesce((
         select sum(u.quantity) from usage_buckets u
         where u.account = g.account and u.meter = g.meter and u.epoch = g.epoch and u.bucket >= g.window_start and u.bucket < g.window_start + ${length}::interval
       ), 0))), 0)::bigint as stranded
       from grants g join accounts a using (account)
-      where g.account = ${tenant.account} and g.meter = ${meter} and g.period = ${period} and g.sealed_at is null and g.epoch <> a.epoch`;
-    const stranded = Number(rows[0]?.stranded ?? 0);
-    judgement.stranded += stranded;
+      where g.account = ${tenant.account} and g.meter = ${meter} and g.period = ${period} and g.sealed_at is null and g.epoch <> a.epoch
+      group by g.window_start`;
     const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT), CALLERS_AT_ONCE * tenant.quantity);
-    if (stranded > chunk * losses) judgement.violations.push(`${tenant.account} ${meter} per ${period}: ${stranded} stranded by ${losses} losses`);
+    for (const row of rows) {
+      const stranded = Number(row.stranded);
+      judgement.stranded += stranded;
+      if (stranded <= chunk * losses) continue;
+      judgement.violations.push(`${tenant.account} ${meter} per ${period} from ${iso(row.start.getTime())}: ${stranded} stranded by ${losses} losses`);
+    }
   }
 }
 
@@ -141,13 +155,8 @@ async function holdAgainstReport(stage: Stage, traffic: Traffic, tenant: Tenant,
 
 /** What the queries of sql/checks find. */
 async function invariantViolations(stage: Stage): Promise<string[]> {
-  if (!existsSync(CHECKS)) return [];
-  const found: string[] = [];
-  for (const file of readdirSync(CHECKS).filter((name) => name.endsWith(".sql"))) {
-    const rows = await stage.sql.unsafe(readFileSync(new URL(file, CHECKS), "utf8"));
-    if (rows.length > 0) found.push(`sql/checks/${file}: ${rows.length} rows`);
-  }
-  return found;
+  const results = await checkInvariants(stage.db, Math.ceil(stage.now) + SKEW_MS);
+  return results.filter(({ violations, finished }) => violations.length > 0 || !finished).map((r) => `sql/checks/${r.check}: ${JSON.stringify(r.violations.slice(0, 3))}`);
 }
 
 const sum = (rows: readonly Booked[]): number => rows.reduce((total, row) => total + Number(row.quantity), 0);

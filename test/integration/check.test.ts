@@ -56,7 +56,12 @@ describe("check", () => {
     const account = await t.newAccount();
     await t.cap(account, "state_requests", "day", 5);
     await t.cap(account, "state_sqlite_rows_written", "month", 5);
-    const denied = await t.check({ account, ...place, usage: { state_requests: 6, state_sqlite_rows_written: 6, state_sqlite_rows_read: 1 }, payloadBytes: 3_000_000 });
+    const denied = await t.check({
+      account,
+      ...place,
+      usage: { state_requests: 6, state_sqlite_rows_written: 6, state_sqlite_rows_read: 1 },
+      payloadBytes: 3_000_000,
+    });
     expect(denied.denials.map((d) => [d.code, d.meter, d.scope, d.source])).toEqual([
       ["payload_too_large", null, "request", "ceiling"],
       ["limit_exceeded", "state_requests", "account", "cap"],

@@ -36,9 +36,13 @@ describe("storage", () => {
   it("denies growth over the object's ceiling and over the account's limit, exactly", async () => {
     const account = await t.newAccount("free");
     expect((await at(account, "o0", { set: GB })).allowed).toBe(true);
-    expect((await at(account, "o0", { delta: 1 })).denials).toMatchObject([{ scope: "object", source: "ceiling", limit: GB, used: GB, requested: 1, resetsAt: null, retryable: false }]);
+    expect((await at(account, "o0", { delta: 1 })).denials).toMatchObject([
+      { scope: "object", source: "ceiling", limit: GB, used: GB, requested: 1, resetsAt: null, retryable: false },
+    ]);
     for (const object of ["o1", "o2", "o3", "o4"]) expect((await at(account, object, { set: GB })).allowed).toBe(true);
-    expect((await at(account, "o5", { set: 1 })).denials).toMatchObject([{ scope: "account", source: "plan", limit: 5 * GB, used: 5 * GB, period: null, retryable: false }]);
+    expect((await at(account, "o5", { set: 1 })).denials).toMatchObject([
+      { scope: "account", source: "plan", limit: 5 * GB, used: 5 * GB, period: null, retryable: false },
+    ]);
     expect((await at(account, "o1", { set: GB - 1 })).allowed).toBe(true);
     expect((await at(account, "o5", { set: 1 })).allowed).toBe(true);
   });

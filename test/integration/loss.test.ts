@@ -8,7 +8,13 @@ beforeAll(async () => {
 afterAll(() => t.stop());
 
 const consume = (account: string, n: number, idempotencyKey?: string) =>
-  t.check({ account, service: "s", namespace: "Room", usage: { state_requests: n }, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+  t.check({
+    account,
+    service: "s",
+    namespace: "Room",
+    usage: { state_requests: n },
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  });
 const used = async (account: string) => (await t.engine.usage(account)).usage.meters.day["state_requests"];
 
 describe("a Redis that lost everything", () => {
@@ -50,7 +56,8 @@ describe("a Redis that lost everything", () => {
 
   it("keeps the size of every object", async () => {
     const account = await t.newAccount("free");
-    const store = (object: string, bytes: number) => t.check({ account, service: "s", namespace: "Room", object, storageBytes: { set: bytes } });
+    const store = (object: string, bytes: number) =>
+      t.check({ account, service: "s", namespace: "Room", object, storageBytes: { set: bytes } });
     await store("a", 700);
     await store("b", 300);
     await t.engine.rollUp();

@@ -8,7 +8,8 @@ beforeAll(async () => {
 afterAll(() => t.stop());
 
 const place = { service: "s", namespace: "Room", object: "room|1;a,b" };
-const reserve = (account: string, n: number, ttlSeconds = 60) => t.check({ account, ...place, usage: { state_requests: n }, mode: "reserve", ttlSeconds });
+const reserve = (account: string, n: number, ttlSeconds = 60) =>
+  t.check({ account, ...place, usage: { state_requests: n }, mode: "reserve", ttlSeconds });
 const settle = (id: string, usage?: Record<string, number>) => t.engine.gate.settle(id, usage ? { usage } : {}, t.clock.now());
 const release = (id: string) => t.engine.gate.release(id, t.clock.now());
 const figures = async (account: string) => {
@@ -24,7 +25,11 @@ describe("reservations", () => {
     const held = await reserve(account, 8);
     expect(held).toMatchObject({ allowed: true, meters: { state_requests: { used: 0, reserved: 8, remaining: 2 } } });
     expect((await reserve(account, 3)).allowed).toBe(false);
-    expect(await settle(idOf(held), { state_requests: 5 })).toMatchObject({ status: "settled", exceeded: false, usage: { state_requests: 5 } });
+    expect(await settle(idOf(held), { state_requests: 5 })).toMatchObject({
+      status: "settled",
+      exceeded: false,
+      usage: { state_requests: 5 },
+    });
     expect(await figures(account)).toEqual({ used: 5, reserved: 0 });
     expect((await reserve(account, 5)).allowed).toBe(true);
   });
@@ -110,7 +115,9 @@ describe("reservations", () => {
   });
 
   it("are unknown where no such account is", async () => {
-    await expect(settle(`rsv_${Buffer.from("acct_none").toString("base64url")}.${"a".repeat(20)}`)).rejects.toMatchObject({ code: "not_found" });
+    await expect(settle(`rsv_${Buffer.from("acct_none").toString("base64url")}.${"a".repeat(20)}`)).rejects.toMatchObject({
+      code: "not_found",
+    });
     await expect(settle("rsv_nonsense")).rejects.toMatchObject({ code: "not_found" });
   });
 });

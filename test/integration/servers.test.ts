@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -15,7 +15,12 @@ import { tempDir } from "../support/temp-dir.ts";
 import { ROOT } from "../support/tools.ts";
 
 const dir = tempDir("servers");
-afterAll(() => dir.remove());
+/** Programs that tests started: a test that fails half-way must not leave them, and the run waiting for them. */
+const programs: ChildProcess[] = [];
+afterAll(() => {
+  for (const program of programs) program.kill("SIGKILL");
+  dir.remove();
+});
 
 /** A data folder for one test, in which Postgres need not be initialised again. */
 const place = (name: string): string => {
@@ -58,6 +63,7 @@ async function startElsewhere(dataDir: string): Promise<{ pids: number[]; kill: 
     console.log(postgres.pid + " " + redis.pid);
     setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  programs.push(child);
   const [line] = (await once(child.stdout, "data")) as [Buffer];
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
     const ended = once(child, "exit");

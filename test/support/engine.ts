@@ -27,7 +27,15 @@ export async function openTestEngine(): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
   const open = (): Promise<Engine> =>
-    createEngine({ databaseUrl: stack.databaseUrl, redisUrl: stack.redisUrl, redisPrefix: stack.keyPrefix, clock, onTrouble: (error) => console.error(error) });
+    createEngine({
+      databaseUrl: stack.databaseUrl,
+      redisUrl: stack.redisUrl,
+      redisPrefix: stack.keyPrefix,
+      clock,
+      // Test files run side by side on two cores: what is tested here is what is decided, not how soon.
+      redisTimeoutMs: 5_000,
+      onTrouble: (error) => process.stderr.write(`${String(error)}\n`),
+    });
   const engine = await open();
   const others: Engine[] = [];
   const redis = new Redis(stack.redisUrl, { protocol: 2 });
@@ -43,7 +51,8 @@ export async function openTestEngine(): Promise<TestEngine> {
       return account;
     },
     check: (request) => engine.gate.check(request, clock.now()),
-    cap: (account, meter, period, capValue) => engine.limits.setCap(account, meter, { period, capValue, hardStop: true, notifyAtPercent: 80 }, clock.now()),
+    cap: (account, meter, period, capValue) =>
+      engine.limits.setCap(account, meter, { period, capValue, hardStop: true, notifyAtPercent: 80 }, clock.now()),
     another: async () => {
       const other = await open();
       others.push(other);

@@ -16,10 +16,11 @@ const ROOT = new URL("../../", import.meta.url);
 /** Names the files that are not what they are made from; with `write`, brings them up to date. */
 export async function staleFiles(options: { write: boolean }): Promise<string[]> {
   const stale: string[] = [];
-  for (const { file, make } of GENERATED) {
+  for (const entry of GENERATED) {
+    const { file } = entry;
     const url = new URL(file, ROOT);
     const present = await readFile(url, "utf8").catch(() => "");
-    const wanted = await make(present);
+    const wanted = await entry.make(present);
     if (wanted === present) continue;
     stale.push(file);
     if (options.write) await writeFile(url, wanted);

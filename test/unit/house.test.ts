@@ -20,6 +20,7 @@ const ORDER = [
   "ledger",
   "gate",
   "usage",
+  "doctor",
   "replay",
   "engine",
   "state",
@@ -49,7 +50,7 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
   {
     call: /(?<![.\w])set(?:Timeout|Interval)\(/,
     instead: "sleep of kernel/clock.ts",
-    allowed: /^src\/(kernel\/clock|stores\/(redis|database)|state\/(waiting-line|state)|engine)\.ts$/,
+    allowed: /^(src\/(kernel\/clock|stores\/(redis|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.ts$/,
   },
   { call: /\bfrom "node:timers/, instead: "sleep of kernel/clock.ts", allowed: /^src\/kernel\/clock\.ts$/ },
 ];

@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import type { Command } from "commander";
-import type { Answer } from "../api.ts";
-import { action, printJson, type Context } from "../context.ts";
+import { asProblem, path, type Answer } from "../api.ts";
+import { action, printJson, show, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { CommandFailure } from "../failure.ts";
+import { count } from "../terminal/figures.ts";
 import { table } from "../terminal/table.ts";
 
 /** One thing looked at: what was found and, where it is not well, what to do. */
@@ -16,16 +17,38 @@ interface Finding {
 
 /** How long one probe may take: a doctor who waits half a minute for each dead part is no help. */
 const PROBE_TIMEOUT_MS = 5_000;
+/** The invariants of a large ledger take their time: 12 checks of at most 10 s. */
+const EXAMINATION_TIMEOUT_MS = 120_000;
+
+interface DoctorOptions {
+  reclaim?: string;
+}
 
 export function register(command: Command): void {
-  command.action(
-    action(async (context) => {
+  command.option("--reclaim <account>", "free its stranded budget: you vouch that the Redis it was lent to is gone for good").action(
+    action<DoctorOptions>(async (context, _args, options) => {
+      if (options.reclaim !== undefined) return reclaim(context, options.reclaim);
       const findings = await examine(context);
       if (context.json) printJson(context, { findings });
       else for (const line of findingLines(findings, context)) context.out.line(line);
       return exitCodeOf(findings);
     }),
   );
+}
+
+interface Reclaimed {
+  reclaimed: { meter: string; period: string; windowStart: string; quantity: number }[];
+}
+
+async function reclaim(context: Context, account: string): Promise<ExitCode> {
+  const body = await context.api.call<Reclaimed>("POST", path`/v1/accounts/${account}/reclaim`, { withoutAccount: true });
+  show(context, body, ({ reclaimed }) => {
+    if (reclaimed.length === 0) return [`${account}: nothing is stranded.`];
+    const rows = reclaimed.map((r) => [r.meter, r.period, r.windowStart, count(r.quantity)]);
+    const columns = [{ title: "METER" }, { title: "PERIOD" }, { title: "SINCE" }, { title: "FREED", align: "right" as const }];
+    return table(columns, rows, context.out.style);
+  });
+  return EXIT.ok;
 }
 
 async function examine(context: Context): Promise<Finding[]> {
@@ -37,14 +60,27 @@ async function examine(context: Context): Promise<Finding[]> {
   findings.push({ check: "api", state: "ok", found: `answers at ${context.api.connection.url}`, remedy: null });
   const ready = await probe(context, "/ready");
   findings.push(...(ready instanceof CommandFailure ? [failed("ready", ready)] : readiness(ready)));
+  findings.push(...(await inside(context)));
   const usage = await probe(context, "/v1/usage");
   findings.push(usage instanceof CommandFailure ? failed("key", usage) : key(usage));
   return findings;
 }
 
-async function probe(context: Context, path: string): Promise<Answer | CommandFailure> {
+/** What the server finds when it examines itself. Only the operator may ask. */
+async function inside(context: Context): Promise<Finding[]> {
+  const answer = await probe(context, "/v1/doctor", EXAMINATION_TIMEOUT_MS);
+  if (answer instanceof CommandFailure) return [failed("examination", answer)];
+  if (answer.status === 401 || answer.status === 403) {
+    return [{ check: "examination", state: "ok", found: "stores and ledger are shown to the operator's key only", remedy: null }];
+  }
+  const body = typeof answer.body === "object" && answer.body !== null ? answer.body : {};
+  if (answer.status === 200 && "findings" in body) return body.findings as Finding[];
+  return [{ check: "examination", state: "failed", found: asProblem(answer).message, remedy: "Read the server's log." }];
+}
+
+async function probe(context: Context, url: string, timeoutMs = PROBE_TIMEOUT_MS): Promise<Answer | CommandFailure> {
   try {
-    return await context.api.exchange("GET", path, { timeoutMs: PROBE_TIMEOUT_MS });
+    return await context.api.exchange("GET", url, { timeoutMs });
   } catch (error) {
     if (error instanceof CommandFailure) return error;
     throw error;

@@ -1,6 +1,6 @@
 -- Decides one operation against every limit of the account and, when all allow it, counts or holds it: all meters or none.
 -- KEYS  1 state  2 totals of the receiving hour  3 objects  4 changed objects  5 idempotency today  6 idempotency yesterday
---       7 keys to be booked  8 reservations  9 expiries  10 dirty
+--       7 keys to be booked  8 reservations  9 expiries  10 dirty  11 crossings  12 idempotency tomorrow
 -- ARGV  1 run id  2 catalogue version  3 now ms  4 receiving hour ms  5 account  6 mode: c consume, p peek, r reserve, f force
 --       7 source  8 service/namespace  9 idempotency field or ''  10 hash of the request  11 decision id
 --      12 payload bytes or ''  13 object field or ''  14 storage: '' none, d delta, s set  15 storage bytes
@@ -18,7 +18,8 @@ local run, now, hour, mode = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV
 local keyed = ARGV[9] ~= '' and mode ~= 'p'
 
 if keyed then
-  local seen = redis.call('HGET', KEYS[5], ARGV[9]) or redis.call('HGET', KEYS[6], ARGV[9])
+  -- Tomorrow's too: the first try may have gone to a process whose clock is past midnight already.
+  local seen = redis.call('HGET', KEYS[5], ARGV[9]) or redis.call('HGET', KEYS[6], ARGV[9]) or redis.call('HGET', KEYS[12], ARGV[9])
   if not seen and ARGV[20] ~= '' and ARGV[20] ~= 'none' then seen = ARGV[20] end
   if seen then
     if string.sub(seen, 1, 16) ~= ARGV[10] then return { 3 } end
@@ -115,7 +116,10 @@ if status == 1 and mode ~= 'p' then
       writes[#writes + 1] = 'm:' .. name
       writes[#writes + 1] = pack_meter(m)
       if held then record[#record + 1] = name .. ',' .. quantity
-      else redis.call('HINCRBY', KEYS[2], label .. name, quantity) end
+      else
+        redis.call('HINCRBY', KEYS[2], label .. name, quantity)
+        note_crossing(h, m, name, KEYS[11])
+      end
       changed = true
     end
   end
@@ -130,6 +134,7 @@ if status == 1 and mode ~= 'p' then
       redis.call('HSET', KEYS[3], ARGV[13], object_text(after, reserved))
       if growth ~= 0 then
         move_gauge(h, g, ARGV[16], growth, now, KEYS[2])
+        note_level_crossing(g, ARGV[16], KEYS[11])
         redis.call('HSET', KEYS[4], ARGV[13], epoch .. '/' .. int(h[H_SEQ]) .. '/' .. int(after) .. '/' .. int(now))
         changed = true
       end

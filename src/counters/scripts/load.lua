@@ -4,7 +4,7 @@
 --       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
 --      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0  16 now ms
 --      17 until when an unknown idempotency key is looked up in Postgres, ms; 0 where there can be none
---      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base
+--      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base, lowest threshold
 -- Answers {1, epoch} when installed; {0, epoch} when the state is already newer or of another epoch (nothing changed).
 local run, kind, now = ARGV[1], ARGV[2], tonumber(ARGV[16])
 local new = {}
@@ -26,6 +26,9 @@ elseif not same_run or h[H_EPOCH] ~= new[H_EPOCH] then
   return { 0, packed and int(h[H_EPOCH]) or '0' }
 end
 
+-- Sums older than those Redis has been told would put a turned window on a stale base: the caller reads again.
+if not opening and new[H_FOREIGN] < h[H_FOREIGN] then return { 0, int(h[H_EPOCH]) } end
+
 local newer_limits = new[H_LIMITS] >= h[H_LIMITS] and new[H_CATALOG] >= h[H_CATALOG]
 local newer_sums = new[H_FOREIGN] > h[H_FOREIGN]
 local turned = { [0] = new[H_DAY] > h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] > h[H_MONTH] }
@@ -34,23 +37,32 @@ local current = { [0] = new[H_DAY] == h[H_DAY], [PERIOD_SLOTS] = new[H_MONTH] ==
 local function set_limits(m, arg)
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     m[at + PLAN], m[at + CAP] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
-    arg = arg + 3
+    arg = arg + 4
   end
   m[MORE] = 1
+end
+
+-- A gauge has one level: the lower of its two thresholds is its mark.
+local function gauge_mark(arg)
+  local day, month = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 7])
+  if day == NONE or (month ~= NONE and month < day) then return month end
+  return day
 end
 
 local function new_gauge(level, arg)
   local g = { 0, 0, level, 1, now, level, 0, NONE, 0, 0, 0, 0, now, bucket_at(h, now - now % HOUR_MS), 0, NONE }
   set_limits(g, arg)
+  g[MARK] = gauge_mark(arg)
   return g
 end
 
 local function new_counter(arg)
   local m = {}
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
-    m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, tonumber(ARGV[arg + 2]), 0, 0, NONE
+    m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, tonumber(ARGV[arg + 2]), 0, 0,
+      tonumber(ARGV[arg + 3])
     m[at + PLAN], m[at + CAP] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
-    arg = arg + 3
+    arg = arg + 4
   end
   return m
 end
@@ -58,10 +70,12 @@ end
 local function refresh_counter(m, arg)
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     local base = tonumber(ARGV[arg + 2])
-    if turned[at] then m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, base, 0, 0, NONE
+    if turned[at] then m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD] = 0, 1, base, 0, 0
     elseif current[at] and newer_sums then m[at + BASE], m[at + MORE] = base, 1 end
-    if newer_limits then m[at + PLAN], m[at + CAP], m[at + MORE] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), 1 end
-    arg = arg + 3
+    if newer_limits then
+      m[at + PLAN], m[at + CAP], m[at + MORE], m[at + MARK] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), 1, tonumber(ARGV[arg + 3])
+    end
+    arg = arg + 4
   end
 end
 
@@ -74,11 +88,14 @@ for _ = 1, tonumber(ARGV[4]) do
   else
     m = unpack_meter(here)
     if not gauge then refresh_counter(m, arg)
-    elseif newer_limits then set_limits(m, arg) end
+    elseif newer_limits then
+      set_limits(m, arg)
+      m[MARK] = gauge_mark(arg)
+    end
   end
   writes[#writes + 1] = field
   writes[#writes + 1] = pack_meter(m)
-  at_arg = at_arg + 9
+  at_arg = at_arg + 11
 end
 
 if newer_limits then

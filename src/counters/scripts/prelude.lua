@@ -118,6 +118,23 @@ local function move_gauge(h, g, meter, growth, now, totals_key)
   redis.call('HSET', totals_key, prefix .. int(bucket) .. '/' .. meter, gauge_text(h, g, g[SPENT], now))
 end
 
+-- Notes where usage has reached a threshold, for the roll-up to tell. Each count at or above the lowest one notes how far it is by
+-- now, so that a window's last word stands even when the window turns before anybody looked.
+local function note_crossing(h, m, name, crossings_key)
+  for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
+    local used = m[at + BASE] + m[at + SPENT]
+    if m[at + MARK] ~= NONE and used >= m[at + MARK] then
+      local period, start = 'day', h[H_DAY]
+      if at ~= 0 then period, start = 'month', h[H_MONTH] end
+      redis.call('HSET', crossings_key, name .. '/' .. period .. '/' .. int(start), int(used))
+    end
+  end
+end
+
+local function note_level_crossing(g, name, crossings_key)
+  if g[MARK] ~= NONE and g[SPENT] >= g[MARK] then redis.call('HSET', crossings_key, name .. '/level/0', int(g[SPENT])) end
+end
+
 -- After a change: marks the account for the roll-up and the hour's totals as being there.
 local function mark_changed(h, account, hour, state_key, totals_key, dirty_key)
   if h[H_HOUR] ~= hour then

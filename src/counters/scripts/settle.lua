@@ -1,5 +1,5 @@
 -- Ends a reservation: settled (what happened is counted, what was held returns) or released (what was held returns).
--- KEYS  1 state  2 totals of the receiving hour  3 objects  4 changed objects  5 reservations  6 expiries  7 dirty
+-- KEYS  1 state  2 totals of the receiving hour  3 objects  4 changed objects  5 reservations  6 expiries  7 dirty  8 crossings
 -- ARGV  1 run id  2 now ms  3 receiving hour ms  4 account  5 source  6 reservation id  7 action: settle | release
 --       8 until when the answer is kept ms  9 storage: '' as reserved, d delta, s set  10 storage bytes
 --      11 usage given: 1 | 0 (as reserved)  then meter, quantity …
@@ -77,6 +77,7 @@ for _, name in ipairs(order) do
   if quantity > 0 then
     redis.call('HINCRBY', KEYS[2], label .. name, int(quantity))
     usage[#usage + 1] = name .. ',' .. int(quantity)
+    note_crossing(h, m, name, KEYS[8])
   end
 end
 local after = bytes
@@ -91,6 +92,7 @@ if gauge then
   end
   if after ~= bytes then
     move_gauge(h, gauge, gauge_name, after - bytes, now, KEYS[2])
+    note_level_crossing(gauge, gauge_name, KEYS[8])
     redis.call('HSET', KEYS[4], r[10], int(h[H_EPOCH]) .. '/' .. int(h[H_SEQ]) .. '/' .. int(after) .. '/' .. int(now))
     if after - bytes > asked then
       local plan, cap = limit_at(gauge, 0), limit_at(gauge, PERIOD_SLOTS)

@@ -51,7 +51,11 @@ export function accountRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const limit = pageLimit(request.query);
       const after = decodeCursor(request.query.cursor, 1);
-      const found = await listAccounts(engine.db, { after: after === null ? null : String(after[0]), limit: limit + 1, now: engine.clock.now() });
+      const found = await listAccounts(engine.db, {
+        after: after === null ? null : String(after[0]),
+        limit: limit + 1,
+        now: engine.clock.now(),
+      });
       const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.account]));
       return { accounts: rows.map(toAnswer), nextCursor };
     },
@@ -74,7 +78,13 @@ export function accountRoutes(app: App, engine: Engine): void {
     method: "PUT",
     url: "/v1/accounts/:account",
     ...allow("admin"),
-    schema: { tags, summary: "Create an account, or change it; what is left out stays", params, body: accountChangeSchema, response: { 200: accountSchema, 201: accountSchema } },
+    schema: {
+      tags,
+      summary: "Create an account, or change it; what is left out stays",
+      params,
+      body: accountChangeSchema,
+      response: { 200: accountSchema, 201: accountSchema },
+    },
     handler: async (request, reply) => {
       const { account, created } = await engine.limits.putAccount(request.params.account, request.body, engine.clock.now());
       return reply.code(created ? 201 : 200).send(toAnswer(account));

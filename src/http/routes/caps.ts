@@ -17,7 +17,11 @@ export function capRoutes(app: App, engine: Engine): void {
     method: "GET",
     url: "/v1/usage/caps",
     ...allow("account", "read_only", "admin", "data_plane"),
-    schema: { tags, summary: "The account's caps with their state", response: { 200: z.object({ caps: z.array(capSchema), nextCursor: z.null() }) } },
+    schema: {
+      tags,
+      summary: "The account's caps with their state",
+      response: { 200: z.object({ caps: z.array(capSchema), nextCursor: z.null() }) },
+    },
     handler: async (request) => ({ caps: await engine.caps(accountOf(request)), nextCursor: null }),
   });
 

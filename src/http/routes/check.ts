@@ -20,7 +20,12 @@ export function checkRoutes(app: App, engine: Engine): void {
     method: "POST",
     url: "/v1/check",
     ...allow("data_plane", "account", "admin"),
-    schema: { tags, summary: "Decide one operation before it writes, and count it", body: checkRequestSchema, response: { 200: decisionSchema } },
+    schema: {
+      tags,
+      summary: "Decide one operation before it writes, and count it",
+      body: checkRequestSchema,
+      response: { 200: decisionSchema },
+    },
     handler: (request) => {
       ownAccount(request, request.body.account);
       return engine.gate.check(request.body, engine.clock.now());
@@ -45,7 +50,12 @@ export function checkRoutes(app: App, engine: Engine): void {
   });
 }
 
-const endSchema = z.object({ id: z.string(), status: z.enum(["settled", "released"]), exceeded: z.boolean(), usage: z.record(z.string(), z.int()) });
+const endSchema = z.object({
+  id: z.string(),
+  status: z.enum(["settled", "released"]),
+  exceeded: z.boolean(),
+  usage: z.record(z.string(), z.int()),
+});
 const endParams = z.object({ id: z.string().min(1).max(128) });
 
 /** The second half of `mode: "reserve"`. */
@@ -71,7 +81,13 @@ export function reservationRoutes(app: App, engine: Engine): void {
     method: "POST",
     url: "/v1/reservations/:id/release",
     ...allow("data_plane", "account", "admin"),
-    schema: { tags, summary: "Give back what was held", params: endParams, body: z.strictObject({}).optional(), response: { 200: endSchema } },
+    schema: {
+      tags,
+      summary: "Give back what was held",
+      params: endParams,
+      body: z.strictObject({}).optional(),
+      response: { 200: endSchema },
+    },
     handler: (request) => {
       const { id } = request.params;
       requireOwn(request, id);

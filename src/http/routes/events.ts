@@ -27,7 +27,8 @@ export async function eventRoutes(app: App, { engine }: { engine: Engine }): Pro
     bodyLimit: BODY_BYTES_MAX,
     schema: {
       tags: ["events"],
-      summary: "Count usage after the fact: one CloudEvents 1.0 event, or up to 1,000; each (source, id) counts once, and a bad one does not stop the others",
+      summary:
+        "Count usage after the fact: one CloudEvents 1.0 event, or up to 1,000; each (source, id) counts once, and a bad one does not stop the others",
       consumes: ["application/json", ...CLOUD_EVENTS],
       body: z.union([usageEventSchema, z.array(usageEventSchema).max(EVENTS_MAX)]),
       response: { 202: recordedSchema },

@@ -29,11 +29,16 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
     method: "GET",
     url: "/ready",
     ...open,
-    schema: { tags, summary: "Postgres and Redis answer, the schema is current; with what waits to be rolled up", response: { 200: readySchema, 503: readySchema } },
+    schema: {
+      tags,
+      summary: "Postgres and Redis answer, the schema is current; with what waits to be rolled up",
+      response: { 200: readySchema, 503: readySchema },
+    },
     handler: async (_request, reply) => {
       const found = await engine.lag().catch((error: unknown) => error);
       const away = found instanceof WeirError ? found.message : found instanceof Error ? "cannot be asked" : null;
-      const redisNote = redisDurable === false ? "keeps nothing on disk: usage that is not rolled up yet is lost with it; install redis-server" : null;
+      const redisNote =
+        redisDurable === false ? "keeps nothing on disk: usage that is not rolled up yet is lost with it; install redis-server" : null;
       const ready = away === null;
       return reply.code(ready ? 200 : 503).send({
         ready,

@@ -29,8 +29,17 @@ const keysSchema = z.object({ keys: z.array(keySchema), nextCursor: z.string().n
 const revokedSchema = z.object({ id: z.string(), revoked: z.literal(true) });
 
 const optional = {
-  name: z.string().min(1).max(200).refine((s) => s.isWellFormed() && !s.includes("\0"), "must be plain text").optional(),
-  expiresAt: z.string().max(40).refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time").optional(),
+  name: z
+    .string()
+    .min(1)
+    .max(200)
+    .refine((s) => s.isWellFormed() && !s.includes("\0"), "must be plain text")
+    .optional(),
+  expiresAt: z
+    .string()
+    .max(40)
+    .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time")
+    .optional(),
 };
 const accountKeyBody = z.strictObject({ scope: z.enum(ACCOUNT_SCOPES), ...optional });
 const operatorKeyBody = z.strictObject({ scope: z.enum(OPERATOR_SCOPES), ...optional });
@@ -51,7 +60,13 @@ export function keyRoutes(app: App, engine: Engine): void {
     method: "POST",
     url: base,
     ...admin,
-    schema: { tags, summary: "Create a key of an account; the secret is shown once", params: accountParams, body: accountKeyBody, response: { 201: newKeySchema } },
+    schema: {
+      tags,
+      summary: "Create a key of an account; the secret is shown once",
+      params: accountParams,
+      body: accountKeyBody,
+      response: { 201: newKeySchema },
+    },
     handler: async (request, reply) => {
       const { account } = request.params;
       await requireAccount(engine, account);
@@ -62,7 +77,13 @@ export function keyRoutes(app: App, engine: Engine): void {
     method: "GET",
     url: base,
     ...admin,
-    schema: { tags, summary: "List an account's keys, newest first", params: accountParams, querystring: pageQuerySchema, response: { 200: keysSchema } },
+    schema: {
+      tags,
+      summary: "List an account's keys, newest first",
+      params: accountParams,
+      querystring: pageQuerySchema,
+      response: { 200: keysSchema },
+    },
     handler: async (request) => {
       await requireAccount(engine, request.params.account);
       return list(engine, request.params.account, request.query);
@@ -72,7 +93,12 @@ export function keyRoutes(app: App, engine: Engine): void {
     method: "DELETE",
     url: `${base}/:id`,
     ...admin,
-    schema: { tags, summary: "Revoke a key of an account", params: accountParams.extend(keyParams.shape), response: { 200: revokedSchema } },
+    schema: {
+      tags,
+      summary: "Revoke a key of an account",
+      params: accountParams.extend(keyParams.shape),
+      response: { 200: revokedSchema },
+    },
     handler: (request) => revoke(app, engine, request.params.account, request.params.id),
   });
 
@@ -103,7 +129,11 @@ async function requireAccount(engine: Engine, account: string): Promise<void> {
   if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
 }
 
-async function create(engine: Engine, account: string | null, body: { scope: NewKey["scope"]; name?: string | undefined; expiresAt?: string | undefined }) {
+async function create(
+  engine: Engine,
+  account: string | null,
+  body: { scope: NewKey["scope"]; name?: string | undefined; expiresAt?: string | undefined },
+) {
   const now = engine.clock.now();
   const expiresAt = body.expiresAt === undefined ? null : parseInstant(body.expiresAt);
   if (expiresAt !== null && expiresAt <= now) throw validationFailed([{ path: "expiresAt", message: "must lie in the future" }]);
@@ -115,8 +145,11 @@ async function list(engine: Engine, account: string | null, query: PageQuery) {
   const limit = pageLimit(query);
   const after = decodeCursor(query.cursor, 2);
   const before = after === null ? null : { createdAt: Number(after[0]), id: String(after[1]) };
-  if (before !== null && !Number.isSafeInteger(before.createdAt)) throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
-  const { rows, nextCursor } = pageOf(await listKeys(engine.db, account, { before, limit: limit + 1 }), limit, (k) => encodeCursor([k.createdAt, k.id]));
+  if (before !== null && !Number.isSafeInteger(before.createdAt))
+    throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+  const { rows, nextCursor } = pageOf(await listKeys(engine.db, account, { before, limit: limit + 1 }), limit, (k) =>
+    encodeCursor([k.createdAt, k.id]),
+  );
   return { keys: rows.map(toAnswer), nextCursor };
 }
 

@@ -7,7 +7,10 @@ import { allow } from "../auth.ts";
 
 const tags = ["test"];
 const clockSchema = z.object({ now: z.iso.datetime() });
-const instant = z.string().max(40).refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
+const instant = z
+  .string()
+  .max(40)
+  .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
 
 /** Time for tests; served only with WEIR_TEST_CLOCK=1. Once set, the clock stands still until it is set again, forward only. */
 export function testClockRoutes(app: App, { clock, runJobs }: { clock: SettableClock; runJobs: () => Promise<void> }): void {
@@ -34,7 +37,11 @@ export function testClockRoutes(app: App, { clock, runJobs }: { clock: SettableC
     method: "POST",
     url: "/v1/test/run-jobs",
     ...admin,
-    schema: { tags, summary: "Run everything that is due; answers when it is done", response: { 200: z.object({ done: z.literal(true) }) } },
+    schema: {
+      tags,
+      summary: "Run everything that is due; answers when it is done",
+      response: { 200: z.object({ done: z.literal(true) }) },
+    },
     handler: async () => {
       await runJobs();
       return { done: true as const };

@@ -56,6 +56,7 @@ export const usageSchema = z.object({
       source: z.enum(["plan", "cap"]).nullable(),
       resetsAt: instant.nullable(),
       projectedExhaustionAt: instant.nullable(),
+      stranded: quantity,
     }),
   ),
   usageCaps: z.array(capSchema),
@@ -71,7 +72,10 @@ export const usageSchema = z.object({
   }),
 });
 
-const time = z.string().max(40).refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
+const time = z
+  .string()
+  .max(40)
+  .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
 
 const historyQuery = z.strictObject({
   meter: z.string().regex(METER_PATTERN),
@@ -89,7 +93,11 @@ export function usageRoutes(app: App, engine: Engine): void {
     method: "GET",
     url: "/v1/usage",
     ...read,
-    schema: { tags, summary: "Usage, limits in force, caps and the bill so far; includes every answered check", response: { 200: usageSchema } },
+    schema: {
+      tags,
+      summary: "Usage, limits in force, caps and the bill so far; includes every answered check",
+      response: { 200: usageSchema },
+    },
     handler: (request) => engine.usage(accountOf(request)),
   });
 
@@ -120,6 +128,7 @@ function historyOf(query: z.infer<typeof historyQuery>, now: number) {
   const from = query.from === undefined ? to - HISTORY_DAYS_DEFAULT[granularity] * DAY_MS : (parseInstant(query.from) ?? to);
   if (from > to) throw validationFailed([{ path: "from", message: "must not be after to" }]);
   const longest = HISTORY_DAYS_MAX[granularity];
-  if (to - from > longest * DAY_MS) throw validationFailed([{ path: "from", message: `may be at most ${longest} days before to by ${granularity}` }]);
+  if (to - from > longest * DAY_MS)
+    throw validationFailed([{ path: "from", message: `may be at most ${longest} days before to by ${granularity}` }]);
   return { meter, granularity, from, to, groupBy: groupBy ?? null };
 }

@@ -1,0 +1,16 @@
+-- Nothing is booked or granted under a life of its account that was never opened, and no budget under epoch 0, which is no life.
+-- $1 from: what began earlier is not looked at.
+select t.table_name, t.account, t.epoch, a.last_epoch from (
+  select 'accounts' as table_name, account, epoch from accounts
+  union all
+  select distinct 'usage_buckets', account, epoch from usage_buckets where bucket >= $1::timestamptz
+  union all
+  select distinct 'grants', account, epoch from grants where window_start >= $1::timestamptz
+  union all
+  select 'level_grants', account, epoch from level_grants
+  union all
+  select distinct 'object_levels', account, epoch from object_levels
+  union all
+  select distinct 'gauge_buckets', account, epoch from gauge_buckets where bucket >= $1::timestamptz
+) t join accounts a on a.account = t.account
+where t.epoch > a.last_epoch or t.epoch < 0 or (t.epoch = 0 and t.table_name = 'grants')

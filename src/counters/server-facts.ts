@@ -1,0 +1,43 @@
+import { monotonicMs } from "../kernel/clock.ts";
+import type { RedisConnection } from "../stores/redis.ts";
+import { redisFault } from "./script.ts";
+
+/** What a Redis says of itself; null where it does not say. */
+export interface RedisFacts {
+  version: string | null;
+  runId: string;
+  /** Whether what it acknowledges is written to a file. */
+  appendOnly: boolean | null;
+  /** What it does when memory is full; only `noeviction` never drops a key. */
+  evictionPolicy: string | null;
+  usedBytes: number | null;
+  /** 0 for no bound. */
+  maxBytes: number | null;
+  /** The median of a few round trips, milliseconds. */
+  latencyMs: number;
+}
+
+const PINGS = 5;
+
+/** Asks the server about itself; throws `unavailable`. */
+export async function redisFacts(connection: RedisConnection): Promise<RedisFacts> {
+  const trips: number[] = [];
+  for (let i = 0; i < PINGS; i++) {
+    const from = monotonicMs();
+    await connection.call((client) => client.ping()).catch(redisFault);
+    trips.push(monotonicMs() - from);
+  }
+  const info = await connection.call((client) => client.info()).catch(redisFault);
+  const said = (name: string): string | null => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? null;
+  const number = (name: string): number | null => (said(name) === null ? null : Number(said(name)));
+  const aof = said("aof_enabled");
+  return {
+    version: said("redis_version"),
+    runId: connection.runId(),
+    appendOnly: aof === null ? null : aof === "1",
+    evictionPolicy: said("maxmemory_policy"),
+    usedBytes: number("used_memory"),
+    maxBytes: number("maxmemory"),
+    latencyMs: trips.toSorted((a, b) => a - b)[Math.floor(PINGS / 2)] ?? 0,
+  };
+}

@@ -1,0 +1,46 @@
+import { dirtyCount } from "../counters/collect.ts";
+import type { Counters } from "../counters/counters.ts";
+import { redisFacts } from "../counters/server-facts.ts";
+import { WeirError } from "../kernel/errors.ts";
+import { DAY_MS, dayWindow } from "../kernel/window.ts";
+import { checkInvariants } from "../ledger/invariants.ts";
+import { mostStranded } from "../ledger/stranded-store.ts";
+import type { Db } from "../stores/database.ts";
+import { postgresFacts } from "../stores/migration-state.ts";
+import { failed, type Finding } from "./finding.ts";
+import { invariantFindings, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
+import { postgresFindings, redisFindings } from "./store-findings.ts";
+
+/** Stranded limits that are named, the largest first. */
+const STRANDED_SHOWN = 10;
+/** No billing month that is open began earlier. */
+const MONTH_MAX_MS = 31 * DAY_MS;
+
+/** Looks at the stores, the roll-up, stranded budget and every invariant of the ledger. */
+export async function examine({ db, counters }: { db: Db; counters: Counters }, now: number): Promise<Finding[]> {
+  const { connection, keys } = counters;
+  const since = { day: dayWindow(now).start, month: now - MONTH_MAX_MS };
+  const postgres = await part("postgres", async () => postgresFindings(await postgresFacts(db)));
+  const redis = await part("redis", async () => redisFindings(await redisFacts(connection)));
+  const ledger: Finding[] = [];
+  if (!isAway(redis)) ledger.push(...(await part("rollup", async () => [rollUpFinding(await dirtyCount(connection, keys))])));
+  if (!isAway(postgres)) {
+    ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
+    ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
+  }
+  return [...postgres, ...redis, ...ledger];
+}
+
+const AWAY = "does not answer";
+
+const isAway = ([first]: readonly Finding[]): boolean => first?.found === AWAY;
+
+/** A part that is away is a finding; the rest is looked at all the same. */
+async function part(check: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof WeirError && error.code === "unavailable")) throw error;
+    return [failed(check, AWAY, "Start it, and see DATABASE_URL and REDIS_URL; the server's log says more.")];
+  }
+}

@@ -1,0 +1,43 @@
+import { iso, windowsAt, type Period } from "../kernel/window.ts";
+import type { CheckResult } from "../ledger/invariants.ts";
+import type { StrandedWindow } from "../ledger/stranded-store.ts";
+import { failed, ok, warning, type Finding } from "./finding.ts";
+
+/** Accounts in line for the roll-up beyond which it does not keep up: it books some 10,000 a second. */
+const DIRTY_MANY = 20_000;
+/** Rows of a violated check that are shown to people. */
+const ROWS_SHOWN = 3;
+
+export function rollUpFinding(dirtyAccounts: number): Finding {
+  const found = `${dirtyAccounts} ${dirtyAccounts === 1 ? "account waits" : "accounts wait"} to be booked`;
+  return dirtyAccounts > DIRTY_MANY
+    ? warning("rollup", found, "The worker does not keep up, or none runs: start another (npm start).")
+    : ok("rollup", found);
+}
+
+/** Stranded budget of windows that are still open; a window that is over strands nothing. */
+export function strandedFinding(stranded: readonly StrandedWindow[], now: number): Finding {
+  const open = stranded.filter(({ calendar, period, windowStart }) => windowsAt(now, calendar)[period].start === windowStart);
+  if (open.length === 0) return ok("stranded budget", "none");
+  const until = (period: Period, row: StrandedWindow): string => iso(windowsAt(now, row.calendar)[period].end);
+  const each = open.map((s) => `${s.account}: ${s.quantity} of ${s.meter} until ${until(s.period, s)}`);
+  return warning(
+    "stranded budget",
+    each.join("; "),
+    "Lent to a Redis that was lost; free again when the window ends. If that server is gone for good and every API process has run on " +
+      "since: weir doctor --reclaim <account>.",
+  );
+}
+
+/** One finding for each check of sql/checks. */
+export const invariantFindings = (results: readonly CheckResult[]): Finding[] => results.map(invariantFinding);
+
+function invariantFinding({ check, says, violations, more, finished }: CheckResult): Finding {
+  const name = `invariant ${check}`;
+  if (!finished) return warning(name, "took too long to look at", "Look again when Postgres has less to do.");
+  if (violations.length === 0) return ok(name, "holds");
+  const rows = violations.slice(0, ROWS_SHOWN).map((row) => JSON.stringify(row));
+  const rest = more ? "more than " : "";
+  const found = `violated by ${rest}${violations.length} ${violations.length === 1 ? "row" : "rows"}: ${rows.join(", ")}`;
+  return failed(name, found, `${says} It does not: keep the database as it is and report this (sql/checks/${check}.sql shows every row).`);
+}

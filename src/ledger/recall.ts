@@ -1,0 +1,96 @@
+import { unavailable } from "../kernel/errors.ts";
+import { monotonicMs, sleep } from "../kernel/clock.ts";
+import type { Db } from "../stores/database.ts";
+import { lastRecall, removeSource, reportSource, startRecall, unheardSources } from "./recall-store.ts";
+
+/** How often a process looks whether it is called on: what a loss of Redis adds to the first check after it. */
+export const RECALL_POLL_MS = 50;
+/** How often a process shows that it lives when nobody calls. */
+const ALIVE_EVERY_MS = 1_000;
+const ANSWER_POLL_MS = 15;
+/** How long one caller waits for the other processes; the recall goes on, and the caller's retry finds it further. */
+const WAIT_MAX_MS = 1_000;
+
+interface Running {
+  seq: number;
+  done: Promise<void>;
+}
+
+/**
+ * What a lost Redis held of the last second is with the processes that acknowledged it, each its own part. Before an account is loaded
+ * anew, whoever loads it therefore calls on all of them to book theirs: totals, sizes and answered keys. Without it a retry that comes
+ * to another process than the first try would count a second time. One recall at a time in a process; later callers share the next.
+ */
+export class Recall {
+  readonly #db: Db;
+  readonly #source: string;
+  readonly #bookOwn: () => Promise<void>;
+  #heard = 0;
+  #reportedAt = Number.NEGATIVE_INFINITY;
+  #running: Running | null = null;
+  #next: Promise<Running> | null = null;
+  /** Rises with every recall that this process has answered: an answer of Redis from before must no longer be passed on. */
+  generation = 0;
+
+  constructor(db: Db, source: string, bookOwn: () => Promise<void>) {
+    this.#db = db;
+    this.#source = source;
+    this.#bookOwn = bookOwn;
+  }
+
+  /** Makes this process known. Call it before the first check is answered. */
+  async join(): Promise<void> {
+    // First known, then told what was called: nothing is called in between that this process would not hear of.
+    await reportSource(this.#db, this.#source, 0);
+    await this.look();
+  }
+
+  /** Answers what others call for, and shows that this process lives. */
+  async look(): Promise<void> {
+    const seq = await lastRecall(this.#db);
+    if (seq > this.#heard) await this.#answer(seq);
+    else if (monotonicMs() - this.#reportedAt < ALIVE_EVERY_MS) return;
+    await reportSource(this.#db, this.#source, this.#heard);
+    this.#reportedAt = monotonicMs();
+  }
+
+  /** Resolves when all that any living process had acknowledged at this moment is booked; throws `unavailable` where that takes long. */
+  async all(): Promise<void> {
+    const running = await this.#begin();
+    const deadline = new AbortController();
+    const late = sleep(WAIT_MAX_MS, deadline.signal).then(() => "late");
+    const first = await Promise.race([running.done, late]).finally(() => deadline.abort());
+    if (first === "late") throw unavailable("Every process of Weir");
+  }
+
+  /** Takes this process out: it has booked everything and acknowledges nothing more. */
+  leave(): Promise<void> {
+    return removeSource(this.#db, this.#source);
+  }
+
+  #begin(): Promise<Running> {
+    if (this.#next) return this.#next;
+    const before = this.#running?.done.catch(() => {}) ?? Promise.resolve();
+    this.#next = before.then(async () => {
+      this.#next = null;
+      const seq = await startRecall(this.#db);
+      const running = { seq, done: this.#gather(seq) };
+      running.done.catch(() => {});
+      this.#running = running;
+      return running;
+    });
+    return this.#next;
+  }
+
+  async #gather(seq: number): Promise<void> {
+    await this.#answer(seq);
+    // A silent process drops out after some seconds, so this ends.
+    while ((await unheardSources(this.#db, this.#source, seq)) > 0) await sleep(ANSWER_POLL_MS);
+  }
+
+  async #answer(seq: number): Promise<void> {
+    this.generation += 1;
+    await this.#bookOwn();
+    this.#heard = Math.max(this.#heard, seq);
+  }
+}

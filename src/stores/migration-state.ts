@@ -1,0 +1,40 @@
+import { sql } from "kysely";
+import { monotonicMs } from "../kernel/clock.ts";
+import { reachPostgres, type Db } from "./database.ts";
+import { migrationFiles } from "./migrate.ts";
+
+/** What Postgres says of itself and of its schema. */
+export interface PostgresFacts {
+  version: string;
+  /** One round trip, milliseconds. */
+  latencyMs: number;
+  /** Migrations that have run, oldest first. */
+  applied: string[];
+  /** Files of this program that have not run. */
+  pending: string[];
+  /** Files that have changed since they ran. */
+  changed: string[];
+  /** Migrations of a newer program. */
+  unknown: string[];
+}
+
+/** Asks the database about itself; throws `unavailable`. */
+export async function postgresFacts(db: Db): Promise<PostgresFacts> {
+  await reachPostgres(sql`select 1`.execute(db));
+  const from = monotonicMs();
+  const version = await reachPostgres(sql<{ server_version: string }>`show server_version`.execute(db));
+  const latencyMs = monotonicMs() - from;
+  const ran = await reachPostgres(
+    sql<{ name: string; sha256: string }>`select name, sha256 from weir_migrations order by name`.execute(db),
+  );
+  const hashes = new Map(ran.rows.map((row) => [row.name, row.sha256]));
+  const files = migrationFiles();
+  return {
+    version: version.rows[0]?.server_version ?? "of unknown version",
+    latencyMs,
+    applied: [...hashes.keys()],
+    pending: files.filter((file) => !hashes.has(file.name)).map((file) => file.name),
+    changed: files.filter((file) => hashes.has(file.name) && hashes.get(file.name) !== file.sha256).map((file) => file.name),
+    unknown: [...hashes.keys()].filter((name) => !files.some((file) => file.name === name)),
+  };
+}

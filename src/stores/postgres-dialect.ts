@@ -1,0 +1,75 @@
+import {
+  CompiledQuery,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+} from "kysely";
+import type { ParameterOrJSON, Sql } from "postgres";
+
+type Client = Sql<{ bigint: bigint }>;
+
+/**
+ * Kysely over postgres.js without reserving a connection for each query: when the backend of a reserved one dies, the driver hands the
+ * dead connection out again, and the next query on it ends the process with an uncaught TypeError (seen at every
+ * pg_terminate_backend). Weir needs no reservation, since whatever must be atomic is one statement; transactions are refused.
+ */
+export function postgresDialect(client: Client): Dialect {
+  return {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new PoolDriver(client),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  };
+}
+
+class PoolDriver implements Driver {
+  readonly #connection: DatabaseConnection;
+
+  constructor(client: Client) {
+    this.#connection = new PoolConnection(client);
+  }
+
+  async init(): Promise<void> {}
+
+  acquireConnection(): Promise<DatabaseConnection> {
+    return Promise.resolve(this.#connection);
+  }
+
+  async releaseConnection(): Promise<void> {}
+
+  beginTransaction(): Promise<never> {
+    return Promise.reject(new Error("Write one statement: a transaction of postgres.js can lose its first half and still say it is done."));
+  }
+
+  commitTransaction(): Promise<never> {
+    return this.beginTransaction();
+  }
+
+  rollbackTransaction(): Promise<never> {
+    return this.beginTransaction();
+  }
+
+  async destroy(): Promise<void> {}
+}
+
+class PoolConnection implements DatabaseConnection {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const rows = await this.#client.unsafe(sql, parameters as ParameterOrJSON<bigint>[], { prepare: true });
+    const changes = rows.command === "INSERT" || rows.command === "UPDATE" || rows.command === "DELETE";
+    return { rows: rows as unknown as Row[], ...(changes ? { numAffectedRows: BigInt(rows.count) } : {}) };
+  }
+
+  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error("Nothing in Weir streams rows: page instead.");
+  }
+}
