@@ -4,10 +4,12 @@ import { queueConnection } from "../src/stores/redis.ts";
 import { forgetEvents } from "./forget-events.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import type { Job } from "./job.ts";
+import { forgetKeys } from "./forget-keys.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
+import { tellResets } from "./tell-window-resets.ts";
 
-const JOBS: readonly Job[] = [rollUpUsage, prepareLedger, forgetEvents, checkInvariants];
+const JOBS: readonly Job[] = [rollUpUsage, tellResets, prepareLedger, forgetEvents, forgetKeys, checkInvariants];
 
 /** A braced prefix keeps the queue in one slot of a cluster. */
 const QUEUE_PREFIX = "{weir}";

@@ -89,33 +89,48 @@ export async function putAccount(
           timezone = case when ${change.timezone !== undefined} then excluded.timezone else accounts.timezone end,
           limits_version = accounts.limits_version + 1,
           updated_at = excluded.updated_at
-        returning account
+        returning account, limits_version
       ), planned as (
         insert into subscriptions (account, starts_at, plan, created_at)
         select w.account, ${at}::timestamptz, ${change.plan ?? defaultPlan}, ${at}::timestamptz
         from written w left join before b using (account)
         where b.account is null or (${change.plan !== undefined} and b.plan is distinct from ${change.plan ?? ""})
         on conflict (account, starts_at) do update set plan = excluded.plan
+        returning account, plan
       ), dropped as (
         delete from subscriptions s using written w
         where s.account = w.account and s.starts_at > ${at}::timestamptz and ${change.plan !== undefined}
       )
-      select not exists (select 1 from before) as created`.execute(db),
+      select not exists (select 1 from before) as created,
+             (select weir_notify(p.account, 'subscription/' || w.limits_version, 'subscription.changed',
+                                 jsonb_build_object('plan', p.plan, 'previousPlan', b.plan, 'effectiveAt', ${at}::text), ${at}::timestamptz)
+              from planned p join before b using (account) join written w using (account)) as told`.execute(db),
   );
   return { created: rows[0]?.created ?? false };
 }
 
-/** Plans a change of plan: from `startsAt` on the account is on `plan`. Any other change planned for later is replaced. */
-export async function putSubscription(db: Db, account: string, plan: string, startsAt: number, now: number): Promise<void> {
+/** Plans a change of plan, and tells of it: from `startsAt` on the account is on `plan`. Any other change planned for later is replaced. */
+export async function putSubscription(
+  db: Db,
+  account: string,
+  { plan, previousPlan, startsAt }: { plan: string; previousPlan: string; startsAt: number },
+  now: number,
+): Promise<void> {
   await reachPostgres(
     sql`
       with moved as (
-        update accounts set limits_version = limits_version + 1, updated_at = ${iso(now)}::timestamptz where account = ${account} returning account
+        update accounts set limits_version = limits_version + 1, updated_at = ${iso(now)}::timestamptz where account = ${account}
+        returning account, limits_version
       ), dropped as (
         delete from subscriptions s using moved m where s.account = m.account and s.starts_at > ${iso(now)}::timestamptz and s.starts_at <> ${iso(startsAt)}::timestamptz
+      ), planned as (
+        insert into subscriptions (account, starts_at, plan, created_at)
+        select m.account, ${iso(startsAt)}::timestamptz, ${plan}, ${iso(now)}::timestamptz from moved m
+        on conflict (account, starts_at) do update set plan = excluded.plan
       )
-      insert into subscriptions (account, starts_at, plan, created_at)
-      select m.account, ${iso(startsAt)}::timestamptz, ${plan}, ${iso(now)}::timestamptz from moved m
-      on conflict (account, starts_at) do update set plan = excluded.plan`.execute(db),
+      select weir_notify(m.account, 'subscription/' || m.limits_version, 'subscription.changed',
+                         jsonb_build_object('plan', ${plan}::text, 'previousPlan', ${previousPlan}::text, 'effectiveAt', ${iso(startsAt)}::text),
+                         ${iso(now)}::timestamptz)
+      from moved m`.execute(db),
   );
 }

@@ -96,8 +96,11 @@ export class AccountLoader {
     const present = await counters.read(account, []);
     if (!present) return;
     await this.load(account, "lost", present.header.epoch, now);
+    const next = await counters.read(account, []);
     await rollUpAccounts(this.#stores, [account], now);
-    await sealEpoch(db, account, present.header.epoch, now);
+    // Only if Redis did not lose the account meanwhile: then the totals of the old epoch were there to be booked.
+    const after = await counters.read(account, []);
+    if (next && after?.header.epoch === next.header.epoch) await sealEpoch(db, account, present.header.epoch, now);
     await this.refresh(account, now);
   }
 

@@ -41,7 +41,7 @@ export class LimitChanges {
     const before = await this.#account(account, now);
     const startsAt = effective === "now" ? now : windowsAt(now, before.calendar).month.end;
     await this.#loader.settleThresholds(account, now);
-    await putSubscription(this.#stores.db, account, plan, startsAt, now);
+    await putSubscription(this.#stores.db, account, { plan, previousPlan: before.plan, startsAt }, now);
     await this.#loader.refresh(account, now);
     return this.#account(account, now);
   }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { checkInvariants as nightly } from "../../jobs/check-invariants.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
 import { createTestStack, type TestStack } from "../support/stack.ts";
@@ -183,6 +184,8 @@ it("tells of 20 rows at most, and that there are more", async () => {
   expect(result?.violations).toHaveLength(20);
   const finding = (await engine.examine()).find((f) => f.check === "invariant usage-of-known-accounts");
   expect(finding).toMatchObject({ state: "failed", found: expect.stringContaining("more than 20 rows") as string });
+  await expect(nightly.run(engine)).rejects.toThrow("usage-of-known-accounts: {");
   await sql`delete from usage_buckets where account like 'acct_none_%'`;
   expect(await violated()).toEqual([]);
+  await nightly.run(engine);
 });

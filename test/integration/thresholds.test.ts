@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tellWindowResets } from "../../src/notifications/window-resets.ts";
 import { openTestEngine, type TestEngine } from "../support/engine.ts";
 
 const METER = "state_requests";
@@ -126,5 +127,45 @@ describe("thresholds", () => {
     const other = await t.another();
     await other.rollUp();
     expect(await told(account)).toHaveLength(2);
+  });
+});
+
+describe("the end of a window", () => {
+  const resets = async (account: string) => {
+    await tellWindowResets(t.engine.db, t.engine.catalog, t.clock.now());
+    const rows = await t.engine.db
+      .selectFrom("notifications")
+      .select("data")
+      .where("account", "=", account)
+      .where("type", "=", "usage.window_reset")
+      .execute();
+    return rows.map(({ data }) => (data as Told).windowStart);
+  };
+
+  it("is told once to whom it unblocks, and to nobody else", async () => {
+    const [stopped, warned] = [await t.newAccount(), await t.newAccount()];
+    const day = new Date(t.clock.now()).toISOString().slice(0, 10);
+    for (const account of [stopped, warned]) await cap(account, 100);
+    await use(stopped, 100);
+    await use(warned, 90);
+    await told(stopped);
+    expect(await resets(stopped)).toEqual([]);
+    t.clock.advance(86_400_000);
+    expect((await use(stopped, 1)).allowed).toBe(true);
+    expect(await resets(stopped)).toEqual([`${day}T00:00:00.000Z`]);
+    expect(await resets(stopped)).toHaveLength(1);
+    expect(await resets(warned)).toEqual([]);
+  });
+
+  it("a change of plan is told in the statement that makes it", async () => {
+    const account = await t.newAccount("free");
+    await t.engine.limits.changePlan(account, "pro", "now", t.clock.now());
+    await t.engine.limits.putAccount(account, { plan: "free" }, t.clock.now());
+    await t.engine.limits.putAccount(account, { plan: "free" }, t.clock.now());
+    const rows = await t.engine.db.selectFrom("notifications").select("data").where("account", "=", account).where("type", "=", "subscription.changed").orderBy("seq").execute();
+    expect(rows.map(({ data }) => data)).toMatchObject([
+      { account, plan: "pro", previousPlan: "free" },
+      { account, plan: "free", previousPlan: "pro" },
+    ]);
   });
 });

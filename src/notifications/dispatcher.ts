@@ -1,0 +1,116 @@
+import { randomInt } from "node:crypto";
+import { monotonicMs, sleep, type Clock } from "../kernel/clock.ts";
+import type { Db } from "../stores/database.ts";
+import type { ClaimedMail, ClaimedWebhook } from "./delivery.ts";
+import { systemResolve, type Egress } from "./egress.ts";
+import { Mailer, type MailOptions } from "./mail.ts";
+import { claimMails, claimWebhooks, endAttempt } from "./outbox-store.ts";
+import { post } from "./post.ts";
+import { outcomeOf, type Outcome } from "./retry.ts";
+import { signedHeaders } from "./signature.ts";
+
+/** Webhook deliveries under way in this process: sixteen endpoints that hang at once leave room for a seventeenth. */
+const IN_FLIGHT_MAX = 128;
+const MAILS_IN_FLIGHT_MAX = 4;
+/** How soon what falls due while deliveries are under way is seen. */
+const LOOK_MS = 250;
+/** A run starts nothing new after this; the next one does. */
+const RUN_MAX_MS = 20_000;
+/** What is under way when the process closes has this long; the rest is sent again by another. */
+const STOP_TIMEOUT_MS = 2_000;
+const USER_AGENT = "Weir-Webhooks/1";
+
+export interface DispatcherOptions {
+  egress?: Egress;
+  /** Null: no mail is sent. */
+  mail?: MailOptions | null;
+  /** In [0, 1): spreads retries. */
+  random?: () => number;
+}
+
+/** Delivers what is due in the outbox. Any number of processes may; each delivery is with one of them at a time. */
+export class Dispatcher {
+  readonly egress: Egress;
+  readonly #db: Db;
+  readonly #clock: Clock;
+  readonly #mailer: Mailer | null;
+  readonly #random: () => number;
+  readonly #webhooks = new Set<Promise<void>>();
+  readonly #mails = new Set<Promise<void>>();
+  #running: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(db: Db, clock: Clock, options: DispatcherOptions = {}) {
+    this.#db = db;
+    this.#clock = clock;
+    this.egress = options.egress ?? { allowPrivate: false, resolve: systemResolve(false) };
+    this.#mailer = options.mail ? new Mailer(options.mail) : null;
+    this.#random = options.random ?? (() => randomInt(2 ** 32) / 2 ** 32);
+  }
+
+  /** Delivers all that is due; resolves when nothing is due and nothing under way, or its time is up. Rejects when a store is away. */
+  async deliverDue(): Promise<void> {
+    // A run that is about to end may miss what has just been made: whoever asked meanwhile gets a run of its own.
+    while (this.#running) await this.#running.catch(() => undefined);
+    this.#running = this.#run().finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  /** Takes nothing more, and waits a little for what is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.race([Promise.all([...this.#webhooks, ...this.#mails]), sleep(STOP_TIMEOUT_MS)]);
+    this.#mailer?.close();
+  }
+
+  async #run(): Promise<void> {
+    const errors: unknown[] = [];
+    const until = monotonicMs() + RUN_MAX_MS;
+    for (;;) {
+      const open = !this.#stopped && errors.length === 0 && monotonicMs() < until;
+      const taken = open ? await this.#take(errors).catch((error: unknown) => (errors.push(error), 0)) : 0;
+      const flights = [...this.#webhooks, ...this.#mails];
+      if (flights.length === 0) break;
+      if (taken === 0) await Promise.race([...flights, sleep(LOOK_MS)]);
+    }
+    // A store that closes under a stopped dispatcher is no trouble: another process sends it again.
+    if (errors.length > 0 && !this.#stopped) throw errors[0];
+  }
+
+  /** Takes what is due, as far as there is room, and sets it going. Answers how much. */
+  async #take(errors: unknown[]): Promise<number> {
+    const now = this.#clock.now();
+    const room = IN_FLIGHT_MAX - this.#webhooks.size;
+    const webhooks = room > 0 ? await claimWebhooks(this.#db, now, room) : [];
+    for (const claimed of webhooks) track(this.#webhooks, this.#deliver(claimed), errors);
+    const mailRoom = this.#mailer ? MAILS_IN_FLIGHT_MAX - this.#mails.size : 0;
+    const mails = mailRoom > 0 ? await claimMails(this.#db, now, mailRoom) : [];
+    for (const claimed of mails) track(this.#mails, this.#mail(claimed), errors);
+    return webhooks.length + mails.length;
+  }
+
+  async #deliver(claimed: ClaimedWebhook): Promise<void> {
+    const headers = {
+      "content-type": "application/json",
+      "user-agent": USER_AGENT,
+      ...signedHeaders(claimed.message, this.#clock.now(), claimed.body, claimed.secrets),
+    };
+    const ended = await post({ url: claimed.url, headers, body: claimed.body }, this.egress);
+    const now = this.#clock.now();
+    await endAttempt(this.#db, claimed, ended, outcomeOf(ended, claimed.failures, now, this.#random()), now);
+  }
+
+  async #mail(claimed: ClaimedMail): Promise<void> {
+    if (!this.#mailer) return;
+    const ended = await this.#mailer.send(claimed);
+    const now = this.#clock.now();
+    const outcome: Outcome = outcomeOf({ ...ended, retryAfter: null }, claimed.failures, now, this.#random());
+    await endAttempt(this.#db, claimed, ended, ended.permanent ? { ...outcome, nextAt: null } : outcome, now);
+  }
+}
+
+/** Keeps a delivery in `flights` until it has ended; a store that failed is remembered, since nobody else awaits it. */
+function track(flights: Set<Promise<void>>, delivery: Promise<void>, errors: unknown[]): void {
+  const flight: Promise<void> = delivery.catch((error: unknown) => void errors.push(error)).finally(() => void flights.delete(flight));
+  flights.add(flight);
+}
