@@ -3,13 +3,25 @@ import type { Engine } from "../src/engine.ts";
 import { queueConnection } from "../src/stores/redis.ts";
 import { forgetEvents } from "./forget-events.ts";
 import { checkInvariants } from "./check-invariants.ts";
+import { deliverWebhooks } from "./deliver-webhooks.ts";
+import { forgetOldDeliveries } from "./forget-deliveries.ts";
 import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
 
-const JOBS: readonly Job[] = [rollUpUsage, tellResets, prepareLedger, forgetEvents, forgetKeys, checkInvariants];
+// Delivering comes after whatever may have something to tell.
+const JOBS: readonly Job[] = [
+  rollUpUsage,
+  tellResets,
+  deliverWebhooks,
+  prepareLedger,
+  forgetEvents,
+  forgetKeys,
+  forgetOldDeliveries,
+  checkInvariants,
+];
 
 /** A braced prefix keeps the queue in one slot of a cluster. */
 const QUEUE_PREFIX = "{weir}";

@@ -18,6 +18,8 @@ export interface Config {
   testClock: boolean;
   /** Webhooks may go to private and loopback addresses. */
   webhookAllowPrivate: boolean;
+  /** How notifications are mailed; null: they are not. */
+  mail: { smtpUrl: string; from: string } | null;
   logLevel: LogLevel;
   /** How long after a month's end its invoice stays a draft, for usage that comes late. */
   invoiceGraceHours: number;
@@ -81,6 +83,12 @@ const SCHEMA = z
     WEIR_DATA_DIR: z.string().default(".weir"),
     WEIR_TEST_CLOCK: flag,
     WEIR_WEBHOOK_ALLOW_PRIVATE: flag,
+    WEIR_SMTP_URL: serverUrl(["smtp:", "smtps:"], "smtp://user:password@host:587"),
+    WEIR_MAIL_FROM: z
+      .string()
+      .max(320)
+      .regex(/^(?:[^<>\r\n]* )?<?[^\s<>@]+@[^\s<>@]+>?$/, "must be an address such as Weir <weir@example.com>")
+      .optional(),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
     NODE_ENV: z.string().optional(),
@@ -93,6 +101,9 @@ const SCHEMA = z
         message: "is refused when NODE_ENV is production: its clock bills wrong days",
       });
     }
+    if (env.WEIR_SMTP_URL !== undefined && env.WEIR_MAIL_FROM === undefined) {
+      context.addIssue({ code: "custom", path: ["WEIR_MAIL_FROM"], message: "is needed with WEIR_SMTP_URL: mail wants a sender" });
+    }
     if (env.REDIS_CLUSTER_NODES !== undefined) {
       const message = "is not supported yet: name one server in REDIS_URL";
       context.addIssue({ code: "custom", path: ["REDIS_CLUSTER_NODES"], message });
@@ -100,7 +111,7 @@ const SCHEMA = z
   });
 
 /** Values that are never repeated in a message. */
-const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "WEIR_ADMIN_KEY"]);
+const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "WEIR_ADMIN_KEY", "WEIR_SMTP_URL"]);
 
 /** Reads Weir's settings; an empty variable counts as absent. Throws ConfigError with one sentence that names every fault. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -125,6 +136,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir: resolve(found.WEIR_DATA_DIR),
     testClock: found.WEIR_TEST_CLOCK,
     webhookAllowPrivate: found.WEIR_WEBHOOK_ALLOW_PRIVATE,
+    mail:
+      found.WEIR_SMTP_URL === undefined || found.WEIR_MAIL_FROM === undefined
+        ? null
+        : { smtpUrl: found.WEIR_SMTP_URL, from: found.WEIR_MAIL_FROM },
     logLevel: found.LOG_LEVEL,
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
   };

@@ -21,6 +21,7 @@ import { ensurePartitions } from "./ledger/ledger-store.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
 import { rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
+import { Dispatcher, type DispatcherOptions } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
@@ -46,6 +47,8 @@ export interface EngineOptions {
   redisTimeoutMs?: number;
   /** Separates deployments that share a Redis. */
   redisPrefix?: string;
+  /** Where webhooks may go, and how mail is sent; by default only to public addresses, and no mail. */
+  outbox?: DispatcherOptions;
   /** Told of faults in the background: nobody else is there to hear of them. */
   onTrouble?: (error: unknown) => void;
 }
@@ -56,6 +59,8 @@ export class Engine {
   readonly db: Db;
   readonly gate: Gate;
   readonly limits: LimitChanges;
+  /** Delivers notifications. */
+  readonly outbox: Dispatcher;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
   readonly #background: GateStores;
@@ -81,6 +86,7 @@ export class Engine {
     this.#connections = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
+    this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellReached, tellCrossings } = new ThresholdTeller(postgres.db, this);
@@ -210,6 +216,7 @@ export class Engine {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
+    await this.outbox.stop();
     await this.rollUp().catch(this.#onTrouble);
     await this.bookOwn().catch(this.#onTrouble);
     await this.#loader.closeEpochs(this.clock.now()).catch(this.#onTrouble);

@@ -7,6 +7,7 @@ import { createEngine, type Engine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
 import { SettableClock, systemClock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
+import { systemResolve } from "../notifications/egress.ts";
 import { openState } from "../state/open-state.ts";
 import { migrate } from "../stores/migrate.ts";
 
@@ -55,7 +56,9 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble });
+  const { webhookAllowPrivate: allowPrivate, mail } = config;
+  const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
+  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox });
   closers.push(() => engine.close());
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble);

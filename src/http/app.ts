@@ -1,13 +1,14 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from "fastify";
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Scope } from "../accounts/api-key.ts";
 import type { Engine } from "../engine.ts";
 import type { SettableClock } from "../kernel/clock.ts";
 import { NAME_LENGTH_MAX } from "../kernel/ids.ts";
 import type { State } from "../state/state.ts";
 import { Authenticator } from "./auth.ts";
+import { openApiDocument, openApiTransform } from "./openapi.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { capRoutes } from "./routes/caps.ts";
@@ -18,6 +19,7 @@ import { doctorRoutes } from "./routes/doctor.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
 import { recountRoutes } from "./routes/recount.ts";
@@ -25,6 +27,8 @@ import { serviceRoutes } from "./routes/services.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
+import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -102,7 +106,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
       components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
       security: [{ key: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: openApiTransform,
+    transformObject: openApiDocument,
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
   await registerRoutes(app, options);
@@ -125,6 +130,9 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   objectRoutes(app, engine);
   recountRoutes(app, { engine, state });
   doctorRoutes(app, engine);
+  notificationRoutes(app, engine);
+  webhookRoutes(app, engine);
+  deliveryRoutes(app, engine);
   await app.register(eventRoutes, { engine });
   await app.register(serviceRoutes, { state });
   await app.register(stateRoutes, { state });

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { monotonicMs, sleep, type Clock } from "../kernel/clock.ts";
+import { monotonicMs, type Clock } from "../kernel/clock.ts";
 import type { Db } from "../stores/database.ts";
 import type { ClaimedMail, ClaimedWebhook } from "./delivery.ts";
 import { systemResolve, type Egress } from "./egress.ts";
@@ -8,6 +8,7 @@ import { claimMails, claimWebhooks, endAttempt } from "./outbox-store.ts";
 import { post } from "./post.ts";
 import { outcomeOf, type Outcome } from "./retry.ts";
 import { signedHeaders } from "./signature.ts";
+import { within } from "./time-limit.ts";
 
 /** Webhook deliveries under way in this process: sixteen endpoints that hang at once leave room for a seventeenth. */
 const IN_FLIGHT_MAX = 128;
@@ -59,7 +60,7 @@ export class Dispatcher {
   /** Takes nothing more, and waits a little for what is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.race([Promise.all([...this.#webhooks, ...this.#mails]), sleep(STOP_TIMEOUT_MS)]);
+    await within(Promise.all([...this.#webhooks, ...this.#mails]), STOP_TIMEOUT_MS, null);
     this.#mailer?.close();
   }
 
@@ -71,7 +72,7 @@ export class Dispatcher {
       const taken = open ? await this.#take(errors).catch((error: unknown) => (errors.push(error), 0)) : 0;
       const flights = [...this.#webhooks, ...this.#mails];
       if (flights.length === 0) break;
-      if (taken === 0) await Promise.race([...flights, sleep(LOOK_MS)]);
+      if (taken === 0) await within(Promise.race(flights), LOOK_MS, null);
     }
     // A store that closes under a stopped dispatcher is no trouble: another process sends it again.
     if (errors.length > 0 && !this.#stopped) throw errors[0];

@@ -1,7 +1,8 @@
 import { createTransport } from "nodemailer";
-import { sleep, monotonicMs } from "../kernel/clock.ts";
+import { monotonicMs } from "../kernel/clock.ts";
 import type { ClaimedMail } from "./delivery.ts";
 import { mailText } from "./mail-text.ts";
+import { within } from "./time-limit.ts";
 
 /** How to send mail. */
 export interface MailOptions {
@@ -56,8 +57,7 @@ export class Mailer {
         ...mailText(mail.body),
       })
       .then(({ response }) => ({ ...replyOf(response), error: null, permanent: false }), failureOf);
-    const late = sleep(MAIL_TIMEOUT_MS).then(() => ({ statusCode: null, answer: null, error: "timeout", permanent: false }));
-    const end = await Promise.race([sending, late]);
+    const end = await within(sending, MAIL_TIMEOUT_MS, { statusCode: null, answer: null, error: "timeout", permanent: false });
     return { ...end, latencyMs: Math.round(monotonicMs() - from) };
   }
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { validationFailed } from "../kernel/errors.ts";
-import { sleep } from "../kernel/clock.ts";
 import { parseEndpoint, RefusedDestination, URL_LENGTH_MAX, vettedAddresses, type Egress } from "./egress.ts";
 import { NOTIFICATION_TYPES } from "./notification.ts";
+import { within } from "./time-limit.ts";
 
 /** Endpoints an account may have: each is one more delivery of every notification. */
 export const WEBHOOKS_MAX = 20;
@@ -52,7 +52,7 @@ export const rotationSchema = z.strictObject({
 export async function checkNewUrl(text: string, egress: Egress): Promise<string> {
   try {
     const url = parseEndpoint(text, egress);
-    await Promise.race([vettedAddresses(url, egress).catch(unlessRefused), sleep(LOOK_UP_MS)]);
+    await within(vettedAddresses(url, egress).catch(unlessRefused), LOOK_UP_MS, null);
     return url.href;
   } catch (error) {
     if (error instanceof RefusedDestination) throw validationFailed([{ path: "url", message: error.message }]);

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { completeLockfile } from "./lockfile.ts";
+import { openApiText } from "./openapi.ts";
 
 /** A file of the repository that is made from others, checked in, and proved current by `npm test`. */
 interface Generated {
@@ -9,7 +10,10 @@ interface Generated {
   make(present: string): Promise<string> | string;
 }
 
-const GENERATED: readonly Generated[] = [{ file: "package-lock.json", make: completeLockfile }];
+const GENERATED: readonly Generated[] = [
+  { file: "package-lock.json", make: completeLockfile },
+  { file: "docs/openapi.json", make: openApiText },
+];
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -13,6 +13,7 @@ describe("configuration", () => {
       dataDir: resolve(".weir"),
       testClock: false,
       webhookAllowPrivate: false,
+      mail: null,
       logLevel: "warn",
       invoiceGraceHours: 24,
     });
@@ -32,6 +33,8 @@ describe("configuration", () => {
       WEIR_DATA_DIR: "/srv/weir",
       WEIR_TEST_CLOCK: "1",
       WEIR_WEBHOOK_ALLOW_PRIVATE: "true",
+      WEIR_SMTP_URL: "smtps://u:p@mail:465",
+      WEIR_MAIL_FROM: "Weir <weir@example.com>",
       LOG_LEVEL: "debug",
       WEIR_INVOICE_GRACE_HOURS: "0",
     });
@@ -44,6 +47,7 @@ describe("configuration", () => {
       dataDir: "/srv/weir",
       testClock: true,
       webhookAllowPrivate: true,
+      mail: { smtpUrl: "smtps://u:p@mail:465", from: "Weir <weir@example.com>" },
       logLevel: "debug",
       invoiceGraceHours: 0,
     });

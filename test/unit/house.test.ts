@@ -20,6 +20,7 @@ const ORDER = [
   "ledger",
   "gate",
   "usage",
+  "notifications",
   "doctor",
   "replay",
   "engine",
@@ -38,6 +39,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   postgres: /^src\/stores\//,
   fastify: /^src\/http\//,
   bullmq: /^jobs\//,
+  nodemailer: /^src\/notifications\//,
+  "ipaddr.js": /^src\/notifications\//,
 };
 
 const LINES_MAX = 300;

@@ -1,0 +1,204 @@
+import { bookedElsewhere, copyTotals, raise, sourceOf, sumOf, type Bounds, type Mutation, type Process, type Server, type World } from "./state.ts";
+
+/** What may happen next: changes the world and answers true, or answers false where it cannot happen. */
+export interface Action {
+  name: string;
+  run(world: World): boolean;
+}
+
+/** The actions of processes and workers; what goes wrong is in faults.ts. */
+export function protocolActions(bounds: Bounds, mutation: Mutation | null): Action[] {
+  const actions: Action[] = [];
+  for (const p of [0, 1]) {
+    const on = (name: string, run: (world: World, process: Process, server: Server) => boolean): void => {
+      actions.push({ name: `process ${p}: ${name}`, run: (world) => withProcess(world, p, run) });
+    };
+    on("check", (world, process, server) => check(world, process, p, server, bounds, mutation));
+    on("hear the answer", (world, process) => hear(world, process, p, mutation));
+    on("tell Redis of the grant", (_, process, server) => tellGrant(process, server, mutation));
+    on("tell Redis of the grant twice", (_, process, server) => tellGrantTwice(process, server, mutation));
+    on("install the epoch", (world, process, server) => install(world, process, server));
+    on("book its copies", (world, process) => bookOwn(world, process, p));
+    on("refresh", (world, process, server) => refresh(world, process, server));
+    on("close the epoch", (world, process, server) => close(world, process, server, mutation));
+    on("seal the closed epoch", (world, process) => sealClosed(world, process));
+    on("connect to the primary", (world, process) => connect(world, process));
+  }
+  actions.push({ name: "worker: read", run: readTotals }, { name: "worker: book", run: (world) => bookTotals(world, mutation) });
+  if (bounds.lowered < bounds.limit) actions.push({ name: "lower the limit", run: (world) => lower(world, bounds) });
+  return actions;
+}
+
+function withProcess(world: World, p: number, run: (world: World, process: Process, server: Server) => boolean): boolean {
+  const process = world.processes[p];
+  const server = process && world.servers[process.server];
+  return process !== undefined && server !== undefined && process.up && run(world, process, server);
+}
+
+const current = (server: Server, mutation: Mutation | null): boolean =>
+  server.loaded !== null && (server.loaded.run === server.run || mutation === "the run is not checked");
+
+function check(world: World, process: Process, p: number, server: Server, bounds: Bounds, mutation: Mutation | null): boolean {
+  if (process.step.at !== "idle" || !server.up) return false;
+  const { loaded } = server;
+  if (!loaded || !current(server, mutation)) return open(world, process, server, bounds, mutation);
+  const spent = sumOf(server.totals, loaded.epoch);
+  if (loaded.base + spent + 1 > loaded.limit) return false;
+  if (spent + 1 > loaded.granted) return grant(world, process, server, spent, bounds, mutation);
+  const key = `${loaded.epoch}.${sourceOf(process, p)}`;
+  server.totals[key] = (server.totals[key] ?? 0) + 1;
+  world.spent[key] = (world.spent[key] ?? 0) + 1;
+  if (world.sealed.includes(loaded.epoch)) world.fault = `epoch ${loaded.epoch} spends after it was sealed`;
+  // A server that knows the present limit must keep it, unless another primary spends unseen.
+  if (!world.split && loaded.limit === world.limit && sumOf(world.spent) > world.limit) world.fault = "a unit was admitted beyond the present limit";
+  process.step = { at: "reply", epoch: loaded.epoch };
+  return true;
+}
+
+function open(world: World, process: Process, server: Server, bounds: Bounds, mutation: Mutation | null): boolean {
+  if (world.lastEpoch >= bounds.epochs) return false;
+  raise(world.booked, server.totals);
+  for (const [i, other] of world.processes.entries()) {
+    if (!other.up || (mutation === "nobody is recalled" && other !== process)) continue;
+    raise(world.booked, copyTotals(other, i));
+    // An answer from before the recall is no longer passed on: its caller asks again.
+    if (other.step.at === "reply" && mutation !== "nobody is recalled") other.step = { at: "idle" };
+  }
+  if (mutation === "seal at open") world.sealed = Array.from({ length: world.lastEpoch }, (_, i) => i + 1);
+  world.lastEpoch += 1;
+  world.epoch = world.lastEpoch;
+  process.step = { at: "opened", epoch: world.epoch, run: server.run, limit: world.limit, base: bookedElsewhere(world, world.epoch) };
+  return true;
+}
+
+function install(world: World, process: Process, server: Server): boolean {
+  const { step } = process;
+  if (step.at !== "opened") return false;
+  process.step = { at: "idle" };
+  // The message names the run it was meant for: another one refuses it.
+  if (!server.up || server.run !== step.run) return true;
+  if (server.loaded?.run === server.run) {
+    if (world.epoch === step.epoch) world.epoch = server.loaded.epoch;
+    return true;
+  }
+  server.loaded = { epoch: step.epoch, run: server.run, granted: 0, limit: step.limit, base: step.base };
+  return true;
+}
+
+function grant(world: World, process: Process, server: Server, spent: number, bounds: Bounds, mutation: Mutation | null): boolean {
+  const { loaded } = server;
+  if (!loaded || loaded.limit !== world.limit) return false;
+  const { epoch } = loaded;
+  if (world.epoch !== epoch) {
+    // Its opener was killed, or another primary lives: the epoch is made the present one again, and asks again.
+    if (world.sealed.includes(epoch)) return false;
+    world.epoch = epoch;
+    return true;
+  }
+  let elsewhere = 0;
+  for (let other = 1; other <= world.lastEpoch; other++) {
+    if (other === epoch) continue;
+    const booked = sumOf(world.booked, other);
+    const lent = mutation === "forget grants on load" || world.sealed.includes(other) ? 0 : (world.granted[other] ?? 0);
+    elsewhere += Math.max(lent, booked);
+  }
+  const here = world.granted[epoch] ?? 0;
+  const want = Math.min(world.limit, Math.max(spent + 1, loaded.granted + bounds.chunk));
+  const gift = Math.min(Math.max(0, want - here), Math.max(0, world.limit - elsewhere - here));
+  if (gift === 0 && loaded.granted === here) return false;
+  world.granted[epoch] = here + gift;
+  process.step = { at: "granted", epoch, run: loaded.run, granted: here + gift, gift, again: false };
+  return true;
+}
+
+function tellGrant(process: Process, server: Server, mutation: Mutation | null): boolean {
+  const { step } = process;
+  if (step.at !== "granted") return false;
+  hearGrant(server, step, mutation);
+  process.step = { at: "idle" };
+  return true;
+}
+
+function tellGrantTwice(process: Process, server: Server, mutation: Mutation | null): boolean {
+  const { step } = process;
+  if (step.at !== "granted" || step.again) return false;
+  hearGrant(server, step, mutation);
+  process.step = { ...step, again: true };
+  return true;
+}
+
+function hearGrant(server: Server, { epoch, run, granted, gift }: { epoch: number; run: number; granted: number; gift: number }, mutation: Mutation | null): void {
+  const { loaded } = server;
+  if (!server.up || !loaded || loaded.run !== run || loaded.epoch !== epoch || !current(server, mutation)) return;
+  loaded.granted = mutation === "grants add up" ? loaded.granted + gift : Math.max(loaded.granted, granted);
+}
+
+function hear(world: World, process: Process, p: number, mutation: Mutation | null): boolean {
+  const { step } = process;
+  if (step.at !== "reply") return false;
+  if (mutation !== "no copy in the process") process.copy[step.epoch] = (process.copy[step.epoch] ?? 0) + 1;
+  const key = `${step.epoch}.${sourceOf(process, p)}`;
+  world.acknowledged[key] = (world.acknowledged[key] ?? 0) + 1;
+  process.step = { at: "idle" };
+  return true;
+}
+
+function bookOwn(world: World, process: Process, p: number): boolean {
+  raise(world.booked, copyTotals(process, p));
+  return true;
+}
+
+function refresh(world: World, _: Process, server: Server): boolean {
+  const { loaded } = server;
+  if (!server.up || !loaded || loaded.run !== server.run) return false;
+  loaded.limit = world.limit;
+  loaded.base = bookedElsewhere(world, loaded.epoch);
+  return true;
+}
+
+/** In order: Redis lets go of an epoch whose every unit is booked, then Postgres frees what it did not spend. */
+function close(world: World, process: Process, server: Server, mutation: Mutation | null): boolean {
+  const { loaded } = server;
+  if (process.step.at !== "idle" || !server.up || !loaded || loaded.run !== server.run) return false;
+  const unbooked = Object.entries(server.totals).some(([key, quantity]) => key.startsWith(`${loaded.epoch}.`) && quantity > (world.booked[key] ?? 0));
+  if (unbooked && mutation !== "close without looking") return false;
+  process.step = { at: "closed", epoch: loaded.epoch };
+  server.loaded = null;
+  return true;
+}
+
+function sealClosed(world: World, process: Process): boolean {
+  if (process.step.at !== "closed") return false;
+  const { epoch } = process.step;
+  process.step = { at: "idle" };
+  if (!world.sealed.includes(epoch)) world.sealed = [...world.sealed, epoch].toSorted();
+  return true;
+}
+
+function connect(world: World, process: Process): boolean {
+  if (process.server === world.primary) return false;
+  process.server = world.primary;
+  if (process.step.at === "reply") process.step = { at: "idle" };
+  return true;
+}
+
+function readTotals(world: World): boolean {
+  const server = world.servers[world.primary];
+  if (!server?.up || world.rollUp || Object.keys(server.totals).length === 0) return false;
+  world.rollUp = { ...server.totals };
+  return true;
+}
+
+function bookTotals(world: World, mutation: Mutation | null): boolean {
+  if (!world.rollUp) return false;
+  if (mutation === "roll-up adds") for (const [key, quantity] of Object.entries(world.rollUp)) world.booked[key] = (world.booked[key] ?? 0) + quantity;
+  else raise(world.booked, world.rollUp);
+  world.rollUp = null;
+  return true;
+}
+
+function lower(world: World, bounds: Bounds): boolean {
+  if (world.limit === bounds.lowered) return false;
+  world.limit = bounds.lowered;
+  return true;
+}

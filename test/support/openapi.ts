@@ -1,0 +1,19 @@
+import type { Engine } from "../../src/engine.ts";
+import { buildApp } from "../../src/http/app.ts";
+import { SettableClock } from "../../src/kernel/clock.ts";
+import type { State } from "../../src/state/state.ts";
+
+/** The OpenAPI document as text: of routes that are registered and never called, so nothing stands behind them. */
+export async function openApiText(): Promise<string> {
+  const app = await buildApp({
+    engine: {} as Engine,
+    state: {} as State,
+    adminKey: "none",
+    redisDurable: null,
+    testClock: new SettableClock(),
+    runJobs: () => Promise.resolve(),
+  });
+  const document = app.swagger();
+  await app.close();
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
