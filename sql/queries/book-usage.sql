@@ -1,15 +1,26 @@
 -- Books totals of sources: of what stands and what comes, the greatest. Repeating it, in any order, from anywhere, changes nothing.
+-- With them, in the one statement, the idempotency keys whose operations they count; the first answer of a key stays. Booked apart,
+-- a crash between the two would leave either usage that a retry counts again, or an answer whose usage nobody has (both were seen).
 -- $1 account text[]  $2 bucket timestamptz[]  $3 meter text[]  $4 service text[]  $5 namespace text[]  $6 epoch bigint[]
--- $7 source text[]  $8 quantity bigint[]; no key twice in one call.
+-- $7 source text[]  $8 quantity bigint[]; no total twice in one call
+-- $9 account text[]  $10 key hash text[]  $11 answer text[]  $12 answered at timestamptz[]; hash and answer in base64, since the
+-- driver has no array of bytea.
 -- Answers the accounts in whose present epoch these rows were not counted: Redis must be told their new sums.
 with locked as materialized (
   -- The account's row first, in order: opening an epoch takes the same lock, so a sum and its epoch belong together.
-  select a.account, a.epoch from accounts a where a.account = any ($1::text[]) order by a.account for no key update
+  select a.account, a.epoch from accounts a where a.account = any ($1::text[] || $9::text[]) order by a.account for no key update
 ), incoming as (
   select t.*
   from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
     as t (account, bucket, meter, service, namespace, epoch, source, quantity)
   join locked using (account)
+), answered as (
+  insert into idempotency_keys (account, key_hash, answer, answered_at)
+  select distinct on (1, 2) k.account, decode(k.key_hash, 'base64'), decode(k.answer, 'base64'), k.answered_at
+  from unnest($9::text[], $10::text[], $11::text[], $12::timestamptz[]) as k (account, key_hash, answer, answered_at)
+  join locked using (account)
+  order by 1, 2, 4
+  on conflict (account, key_hash) do nothing
 ), upserted as (
   insert into usage_buckets as u (account, bucket, meter, service, namespace, epoch, source, quantity)
   select account, bucket, meter, service, namespace, epoch, source, quantity from incoming

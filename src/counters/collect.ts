@@ -3,16 +3,17 @@ import { HOUR_MS } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readHeader } from "./layout.ts";
-import { redisFault, runScript, script } from "./script.ts";
+import { buffer, redisFault, runScript, script, type Reply } from "./script.ts";
 
 const BOOKED = script("booked");
+const COLLECT = script("collect");
 
 /** Accounts taken from one partition in one go; what is left waits for the next. */
 const ACCOUNTS_PER_PARTITION = 500;
 /** Changed objects of one account taken in one go. */
 const OBJECTS_MAX = 2_000;
-/** Idempotency keys of one account taken in one go. */
-const KEYS_MAX = 2_000;
+/** Idempotency keys of one account taken in one go: more than come up between two roll-ups, so that usage and its keys are booked together. */
+const KEYS_MAX = 16_384;
 /** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
 const HOUR_KEPT_MS = 2 * HOUR_MS;
 
@@ -36,11 +37,11 @@ export interface Collected {
   closedHours: number[];
 }
 
-type Reply = [error: Error | null, result: unknown];
+type PipelineReply = [error: Error | null, result: unknown];
 
 async function pipelined(connection: RedisConnection, commands: [string, ...(string | number)[]][]): Promise<unknown[]> {
   if (commands.length === 0) return [];
-  const replies = ((await connection.call((client) => client.pipeline(commands).exec()).catch(redisFault)) ?? []) as Reply[];
+  const replies = ((await connection.call((client) => client.pipeline(commands).exec()).catch(redisFault)) ?? []) as PipelineReply[];
   return replies.map(([error, result]) => {
     if (error) throw unavailable("Redis", error);
     return result;
@@ -63,46 +64,52 @@ export async function dirtyCount(connection: RedisConnection, keys: KeySpace): P
   return (await pipelined(connection, commands)).reduce((sum: number, n) => sum + Number(n), 0);
 }
 
-/** Reads what the accounts have to book. The change marks are read before the totals, so a change in between keeps the account dirty. */
+/**
+ * Reads what the accounts have to book, each at one moment: a key whose usage was not read with it, or usage without its key, would
+ * be booked apart. The hours are read first and again within; an account that has begun an hour in between is left for the next time.
+ */
 export async function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
-  const states = await Promise.all(
-    accounts.map((account) => connection.call((client) => client.hmgetBuffer(keys.state(account), "h", "hours")).catch(redisFault)),
+  const lists = await pipelined(
+    connection,
+    accounts.map((account): [string, string, string] => ["hget", keys.state(account), "hours"]),
   );
-  const hours = states.map(([, list]) => (list?.toString() ?? "").split(",").filter(Boolean).map(Number));
-  const commands = accounts.flatMap((account, i): [string, ...(string | number)[]][] => [
-    ["hscan", keys.changedObjects(account), 0, "COUNT", OBJECTS_MAX],
-    ["hscanBuffer", keys.keysToBook(account), 0, "COUNT", KEYS_MAX],
-    ["hgetall", keys.crossings(account)],
-    ...(hours[i] ?? []).map((hour): [string, string] => ["hgetall", keys.totals(account, hour)]),
-  ]);
-  const replies = await pipelined(connection, commands);
-  let next = 0;
-  return accounts.map((account, i) => {
-    const header = states[i]?.[0];
-    const [, objects] = replies[next++] as [string, string[]];
-    const [, answered] = replies[next++] as [Buffer, Buffer[]];
-    const crossings = new Map(Object.entries(replies[next++] as Record<string, string>));
-    const totals = new Map<string, number>();
-    const gauges = new Map<string, string>();
-    for (const _ of hours[i] ?? []) {
-      for (const [field, value] of Object.entries(replies[next++] as Record<string, string>)) {
-        if (field.startsWith("~")) gauges.set(field, value);
-        // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
-        else totals.set(field, (totals.get(field) ?? 0) + Number(value));
-      }
-    }
-    return {
-      account,
-      changes: header ? readHeader(header).changes : 0,
-      foreignSeq: header ? readHeader(header).foreignSeq : null,
-      totals,
-      gauges,
-      objects: new Map(pairs(objects)),
-      keys: pairs(answered),
-      crossings,
-      closedHours: (hours[i] ?? []).filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
-    };
-  });
+  const found = await Promise.all(
+    accounts.map(async (account, i) => {
+      const list = String(lists[i] ?? "");
+      const hours = list.split(",").filter(Boolean).map(Number);
+      const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account)];
+      const reply = await runScript(
+        connection,
+        COLLECT,
+        [...accountKeys, ...hours.map((hour) => keys.totals(account, hour))],
+        [list, OBJECTS_MAX, KEYS_MAX],
+      );
+      return reply.length === 0 ? [] : [collected(account, reply, hours, now)];
+    }),
+  );
+  return found.flat();
+}
+
+function collected(account: string, [packed, objects, answered, crossings, ...hashes]: Reply[], hours: number[], now: number): Collected {
+  const header = buffer(packed).length > 0 ? readHeader(buffer(packed)) : null;
+  const totals = new Map<string, number>();
+  const gauges = new Map<string, string>();
+  for (const [field, value] of hashes.flatMap((hash) => textPairs(hash))) {
+    if (field.startsWith("~")) gauges.set(field, value);
+    // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
+    else totals.set(field, (totals.get(field) ?? 0) + Number(value));
+  }
+  return {
+    account,
+    changes: header?.changes ?? 0,
+    foreignSeq: header?.foreignSeq ?? null,
+    totals,
+    gauges,
+    objects: new Map(textPairs(objects)),
+    keys: pairs(answered),
+    crossings: new Map(textPairs(crossings)),
+    closedHours: hours.filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
+  };
 }
 
 /** Lets go of what is booked now. An account that changed meanwhile stays dirty. */
@@ -128,8 +135,10 @@ export async function markBooked(
   return Number(reply) === 1;
 }
 
-function pairs<T>(flat: T[]): [T, T][] {
-  const found: [T, T][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) found.push([flat[i] as T, flat[i + 1] as T]);
-  return found;
+/** A flat list of fields and values. */
+function pairs(flat: Reply | undefined): [field: Buffer, value: Buffer][] {
+  const list = Array.isArray(flat) ? flat : [];
+  return list.flatMap((field, i): [Buffer, Buffer][] => (i % 2 === 0 ? [[buffer(field), buffer(list[i + 1])]] : []));
 }
+
+const textPairs = (flat: Reply | undefined): [string, string][] => pairs(flat).map(([field, value]) => [field.toString(), value.toString()]);

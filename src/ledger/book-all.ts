@@ -1,19 +1,42 @@
 import type { Db } from "../stores/database.ts";
-import { BOOK_ROWS_MAX, bookGauges, bookKeys, bookObjectLevels, bookUsage } from "./ledger-store.ts";
+import type { AnsweredKey, BucketTotal } from "./bucket.ts";
+import { BOOK_ROWS_MAX, bookGauges, bookObjectLevels, bookUsage } from "./ledger-store.ts";
 import type { Copies } from "./unbooked.ts";
 
 /**
  * Books totals, sizes, gauges and answered keys, in statements of bounded size. Each is "the latest wins" or "the first stays", so
- * any of them may be repeated. Keys go first: a counted operation must never be booked without the key that keeps it from counting again.
+ * any of them may be repeated. An account's totals and keys stay in one statement: a counted operation must never be booked without
+ * the key that keeps it from counting again, nor an answer without what it counted.
  * Answers the accounts whose present epoch must be told of new sums.
  */
 export async function bookAll(db: Db, { totals, levels, gauges, keys }: Copies): Promise<string[]> {
   const outdated = new Set<string>();
-  for (const rows of chunks(keys)) await bookKeys(db, rows);
-  for (const rows of chunks(totals)) for (const account of await bookUsage(db, rows)) outdated.add(account);
+  for (const batch of batches(totals, keys)) for (const account of await bookUsage(db, batch.totals, batch.keys)) outdated.add(account);
   for (const rows of chunks(levels)) await bookObjectLevels(db, rows);
   for (const rows of chunks(gauges)) await bookGauges(db, rows);
   return [...outdated];
+}
+
+interface Batch {
+  totals: BucketTotal[];
+  keys: AnsweredKey[];
+}
+
+/** Whole accounts together, up to BOOK_ROWS_MAX rows; one account that has more goes alone. */
+function* batches(totals: readonly BucketTotal[], keys: readonly AnsweredKey[]): Generator<Batch> {
+  const totalsOf = Map.groupBy(totals, (total) => total.account);
+  const keysOf = Map.groupBy(keys, (key) => key.account);
+  let batch: Batch = { totals: [], keys: [] };
+  for (const account of new Set([...totalsOf.keys(), ...keysOf.keys()])) {
+    const next = { totals: totalsOf.get(account) ?? [], keys: keysOf.get(account) ?? [] };
+    const rows = batch.totals.length + batch.keys.length;
+    if (rows > 0 && rows + next.totals.length + next.keys.length > BOOK_ROWS_MAX) {
+      yield batch;
+      batch = { totals: [], keys: [] };
+    }
+    batch = { totals: [...batch.totals, ...next.totals], keys: [...batch.keys, ...next.keys] };
+  }
+  yield batch;
 }
 
 function* chunks<T>(rows: readonly T[]): Generator<T[]> {

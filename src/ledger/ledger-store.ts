@@ -9,13 +9,15 @@ export const BOOK_ROWS_MAX = 5_000;
 const BOOK_USAGE = loadQuery("book-usage");
 const BOOK_LEVELS = loadQuery("book-object-levels");
 const BOOK_GAUGES = loadQuery("book-gauges");
-const BOOK_KEYS = loadQuery("book-keys");
 
 const knownPartitions = new Set<string>();
 
-/** Books totals (at most BOOK_ROWS_MAX, no key twice). Answers the accounts whose present epoch must be told of new sums. */
-export async function bookUsage(db: Db, totals: readonly BucketTotal[]): Promise<string[]> {
-  if (totals.length === 0) return [];
+/**
+ * Books totals (none twice) and the idempotency keys of the operations they count, at once or not at all. Answers the accounts whose
+ * present epoch must be told of new sums.
+ */
+export async function bookUsage(db: Db, totals: readonly BucketTotal[], keys: readonly AnsweredKey[]): Promise<string[]> {
+  if (totals.length === 0 && keys.length === 0) return [];
   await ensurePartitions(
     db,
     totals.map((t) => t.bucket),
@@ -30,6 +32,10 @@ export async function bookUsage(db: Db, totals: readonly BucketTotal[]): Promise
     column((t) => String(t.epoch)),
     column((t) => t.source),
     column((t) => String(t.quantity)),
+    keys.map((k) => k.account),
+    keys.map((k) => k.keyHash.toString("base64")),
+    keys.map((k) => k.answer.toString("base64")),
+    keys.map((k) => iso(k.at)),
   ]);
   return rows.map((r) => r.account);
 }
@@ -65,18 +71,6 @@ export async function bookGauges(db: Db, gauges: readonly GaugeBucket[]): Promis
     column((g) => String(g.byteMilliseconds)),
     column((g) => String(g.level)),
     column((g) => String(g.seq)),
-  ]);
-}
-
-/** Books idempotency keys with their answers (at most BOOK_ROWS_MAX). */
-export async function bookKeys(db: Db, keys: readonly AnsweredKey[]): Promise<void> {
-  if (keys.length === 0) return;
-  const column = <T>(of: (k: AnsweredKey) => T): T[] => keys.map(of);
-  await runQuery(db, BOOK_KEYS, [
-    column((k) => k.account),
-    column((k) => k.keyHash.toString("base64")),
-    column((k) => k.answer.toString("base64")),
-    column((k) => iso(k.at)),
   ]);
 }
 

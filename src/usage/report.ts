@@ -10,6 +10,7 @@ import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/win
 import type { Cap } from "../limits/cap.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
+import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import { limitFigures, type LimitFigures } from "./limit-state.ts";
@@ -95,10 +96,13 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   const { meters } = catalog.catalog;
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
+    const booked = (await foreignSeqs(db, [accountId])).get(accountId) ?? 0;
     const snapshot = await counters.read(accountId, meters);
     // Only now: loading opens a new life where the last one was lost, and strands what that was lent.
-    if (snapshot && isCurrent(snapshot, windows, meters.length)) return { account, caps, snapshot, windows, stranded: await strandedOf(db, accountId, windows) };
-    await loader.load(accountId, snapshot ? "turned" : "absent", snapshot?.header.epoch ?? 0, now);
+    const told = snapshot !== null && snapshot.header.foreignSeq >= booked;
+    if (told && isCurrent(snapshot, windows, meters.length)) return { account, caps, snapshot, windows, stranded: await strandedOf(db, accountId, windows) };
+    // Whoever booked what another life counted may have been killed before it told Redis.
+    await loader.load(accountId, snapshot ? (told ? "turned" : "limits") : "absent", snapshot?.header.epoch ?? 0, now);
   }
   throw unavailable("A steady view of the account");
 }

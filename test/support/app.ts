@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import { buildApp, type App } from "../../src/http/app.ts";
+import { openState } from "../../src/state/open-state.ts";
+import { openTestEngine, type TestEngine } from "./engine.ts";
+
+export const ADMIN_KEY = "the-operators-own-key";
+
+/** The HTTP API over a test engine. */
+export interface TestApp extends TestEngine {
+  app: App;
+  /** Sends one request as the operator, or with `key`; the body as JSON, or as it is where it is text. */
+  send(method: "GET" | "POST" | "PUT" | "DELETE", url: string, options?: SendOptions): Promise<Answer>;
+  /** A new key's secret. */
+  key(scope: "account" | "read_only" | "data_plane" | "admin", account?: string): Promise<string>;
+}
+
+export interface SendOptions {
+  body?: unknown;
+  key?: string | null;
+  account?: string;
+  headers?: Record<string, string>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  // A test names the members it looks at; what else is there is the API's affair.
+  body: Record<string, unknown>;
+}
+
+export async function openTestApp(): Promise<TestApp> {
+  const t = await openTestEngine();
+  const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
+  const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble);
+  const app = await buildApp({ engine: t.engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  const send: TestApp["send"] = async (method, url, { body, key = ADMIN_KEY, account, headers = {} } = {}) => {
+    const response = await app.inject({
+      method,
+      url,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(account === undefined ? {} : { "weir-account": account }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    return { status: response.statusCode, headers: response.headers, body: response.body === "" ? {} : response.json() };
+  };
+  return {
+    ...t,
+    app,
+    send,
+    key: async (scope, account) => {
+      const url = account === undefined ? "/v1/keys" : `/v1/accounts/${account}/keys`;
+      const { body } = await send("POST", url, { body: { scope } });
+      return String(body["key"]);
+    },
+    stop: async () => {
+      await app.close();
+      await state.close();
+      await t.stop();
+    },
+  };
+}
