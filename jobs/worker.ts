@@ -10,11 +10,13 @@ import { forgetKeys } from "./forget-keys.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
+import { watchUsageRates } from "./watch-rates.ts";
 
 // Delivering comes after whatever may have something to tell.
 const JOBS: readonly Job[] = [
   rollUpUsage,
   tellResets,
+  watchUsageRates,
   deliverWebhooks,
   prepareLedger,
   forgetEvents,

@@ -94,7 +94,7 @@ export class Engine {
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
-    this.gate = createGate(this.#stores, this.#loader);
+    this.gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
     this.limits = new LimitChanges(this.#stores, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.

@@ -9,6 +9,7 @@ interface Row {
   email: string | null;
   billing_anchor_day: number;
   timezone: string;
+  rate_alert: boolean;
   limits_version: bigint;
   created_at: Date;
   updated_at: Date;
@@ -18,7 +19,7 @@ interface Row {
 }
 
 const columns = (now: number) => sql<Row>`
-  a.account, a.name, a.email, a.billing_anchor_day, a.timezone, a.limits_version, a.created_at, a.updated_at,
+  a.account, a.name, a.email, a.billing_anchor_day, a.timezone, a.rate_alert, a.limits_version, a.created_at, a.updated_at,
   (select s.plan from subscriptions s where s.account = a.account and s.starts_at <= ${iso(now)}::timestamptz
    order by s.starts_at desc limit 1) as plan,
   (select s.plan from subscriptions s where s.account = a.account and s.starts_at > ${iso(now)}::timestamptz
@@ -38,6 +39,7 @@ function toAccount(row: Row): Account {
       row.plan !== null && row.next_plan !== null && row.next_starts_at !== null
         ? { plan: row.next_plan, startsAt: row.next_starts_at.getTime() }
         : null,
+    rateAlert: row.rate_alert,
     limitsVersion: Number(row.limits_version),
     createdAt: row.created_at.getTime(),
     updatedAt: row.updated_at.getTime(),
@@ -80,13 +82,14 @@ export async function putAccount(
                            order by s.starts_at desc limit 1) as plan
         from accounts a where a.account = ${account}
       ), written as (
-        insert into accounts (account, name, email, billing_anchor_day, timezone, created_at, updated_at)
-        values (${account}, ${change.name ?? null}, ${change.email ?? null}, ${change.billingAnchorDay ?? 1}, ${change.timezone ?? "UTC"}, ${at}, ${at})
+        insert into accounts (account, name, email, billing_anchor_day, timezone, rate_alert, created_at, updated_at)
+        values (${account}, ${change.name ?? null}, ${change.email ?? null}, ${change.billingAnchorDay ?? 1}, ${change.timezone ?? "UTC"}, ${change.rateAlert ?? false}, ${at}, ${at})
         on conflict (account) do update set
           name = case when ${change.name !== undefined} then excluded.name else accounts.name end,
           email = case when ${change.email !== undefined} then excluded.email else accounts.email end,
           billing_anchor_day = case when ${change.billingAnchorDay !== undefined} then excluded.billing_anchor_day else accounts.billing_anchor_day end,
           timezone = case when ${change.timezone !== undefined} then excluded.timezone else accounts.timezone end,
+          rate_alert = case when ${change.rateAlert !== undefined} then excluded.rate_alert else accounts.rate_alert end,
           limits_version = accounts.limits_version + 1,
           updated_at = excluded.updated_at
         returning account, limits_version

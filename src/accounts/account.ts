@@ -10,6 +10,8 @@ export interface Account {
   calendar: BillingCalendar;
   /** A plan that begins later, at the end of the billing month. */
   nextPlan: { plan: string; startsAt: number } | null;
+  /** It wants to hear of hours with far more usage than it usually has. */
+  rateAlert: boolean;
   limitsVersion: number;
   createdAt: number;
   updatedAt: number;
@@ -30,6 +32,7 @@ export const accountChangeSchema = z.strictObject({
   plan: z.string().min(1).max(64).optional(),
   billingAnchorDay: z.int().min(1).max(31).optional(),
   timezone: z.string().min(1).max(64).refine(isTimezone, "must be an IANA time zone, such as Europe/Berlin").optional(),
+  rateAlert: z.boolean().optional(),
 });
 
 export type AccountChange = z.infer<typeof accountChangeSchema>;

@@ -40,7 +40,7 @@ export interface Counted {
 export type CheckReply =
   | Counted
   | { status: "load"; reason: LoadCause; epoch: number }
-  | { status: "object" | "expire" | "key" }
+  | { status: "object" | "expire" | "key" | "keys-full" }
   | { status: "replayed"; answer: string }
   | { status: "mismatch" };
 
@@ -108,6 +108,7 @@ export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): Chec
   if (code === -2) return { status: "object" };
   if (code === -4) return { status: "expire" };
   if (code === -5) return { status: "key" };
+  if (code === -6) return { status: "keys-full" };
   if (code === 2) return { status: "replayed", answer: text(reply[1]) };
   if (code === 3) return { status: "mismatch" };
   const status = STATUS[code];

@@ -1,6 +1,6 @@
 import type { Counted, Operation } from "../counters/check-call.ts";
 import { unavailable, WeirError } from "../kernel/errors.ts";
-import { DAY_MS } from "../kernel/window.ts";
+import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { bookedAnswer, objectLevel } from "../ledger/ledger-store.ts";
 import { acknowledge, acknowledgeKey } from "./acknowledge.ts";
 import { AccountLoader, type GateStores } from "./account-loader.ts";
@@ -54,6 +54,10 @@ export class Decider {
         case "key":
           await this.#lookUpKey(operation);
           break;
+        case "keys-full":
+          throw new WeirError("rate_limited", "The account has used as many idempotency keys today as are kept; use none, or wait for the next UTC day.", {
+            retryAfterSeconds: Math.ceil((dayWindow(now).end - now) / 1000),
+          });
         case "expire":
           await stores.counters.expire(request.account, now, now + ENDING_KEPT_MS);
           break;

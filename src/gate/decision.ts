@@ -33,4 +33,6 @@ export interface Decision {
   reservation: { id: string; expiresAt: string } | null;
   denials: Denial[];
   meters: Record<string, MeterState>;
+  /** Allowed without being checked, while Redis was away, since every meter's failure policy says so. */
+  degraded?: true;
 }

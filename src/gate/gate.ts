@@ -2,6 +2,7 @@ import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { Decider } from "./check.ts";
 import type { CheckRequest, SettleRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
+import { allowUnchecked, mayBeAllowedUnchecked, type RecordEvent } from "./degraded.ts";
 import { endReservation, type ReservationEnd } from "./reservations.ts";
 
 /** What a data plane calls. Every method throws `unavailable` when nothing could be decided: the caller must not write then. */
@@ -14,10 +15,15 @@ export interface Gate {
   release(reservation: string, now: number): Promise<ReservationEnd>;
 }
 
-export function createGate(stores: GateStores, loader: AccountLoader): Gate {
+export function createGate(stores: GateStores, loader: AccountLoader, recordEvent: RecordEvent): Gate {
   const decider = new Decider(stores, loader);
   return {
-    check: (request, now) => decider.decide(request, request.mode ?? "consume", now),
+    check: (request, now) =>
+      decider.decide(request, request.mode ?? "consume", now).catch((error: unknown) => {
+        const { catalog } = stores.catalog;
+        if (!mayBeAllowedUnchecked(catalog, request, error)) throw error;
+        return allowUnchecked(catalog, recordEvent, request, now);
+      }),
     force: (request, now) => decider.decide(request, "force", now),
     settle: (id, actual, now) => endReservation(stores, loader, id, "settle", actual, now),
     release: (id, now) => endReservation(stores, loader, id, "release", {}, now),

@@ -39,7 +39,8 @@ export function toOperation(
   };
 }
 
-function usageOf(catalog: Catalog, { operation, usage, storageBytes, payloadBytes }: CheckRequest): [string, number][] {
+/** The counters a request counts: its own, or its operation's row of the catalogue. */
+export function usageOf(catalog: Catalog, { operation, usage, storageBytes, payloadBytes }: CheckRequest): [string, number][] {
   if (!usage && operation === undefined && !storageBytes && payloadBytes === undefined) {
     throw validationFailed([{ path: "usage", message: "name usage, an operation, storageBytes or payloadBytes" }]);
   }

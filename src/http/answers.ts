@@ -37,6 +37,7 @@ export const decisionSchema = z.object({
   reservation: z.object({ id: z.string(), expiresAt: instant }).nullable(),
   denials: z.array(denialSchema),
   meters: z.record(z.string(), meterStateSchema),
+  degraded: z.literal(true).optional(),
 });
 
 export const capSchema = z.object({

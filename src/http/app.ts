@@ -18,6 +18,7 @@ import { correctionRoutes } from "./routes/corrections.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { historyRoutes } from "./routes/history.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
@@ -121,6 +122,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   checkRoutes(app, engine);
   reservationRoutes(app, engine);
   usageRoutes(app, engine);
+  historyRoutes(app, engine);
   capRoutes(app, engine);
   pricingRoutes(app, engine);
   catalogRoutes(app, engine);

@@ -76,6 +76,14 @@ export const validationFailed = (errors: FieldError[]): WeirError =>
 export const unavailable = (what: string, cause?: unknown): WeirError =>
   new WeirError("unavailable", `${what} cannot be reached; nothing was decided.`, { retryAfterSeconds: 1, cause });
 
+/** `unavailable`, known before anything was sent: whatever was asked for has certainly not happened. */
+export class NotSent extends WeirError {
+  constructor(server: string) {
+    super("unavailable", `${server} cannot be reached; nothing was decided.`, { retryAfterSeconds: 1 });
+    this.name = "NotSent";
+  }
+}
+
 /** RFC 9457, with the members of CONTRACT §3. */
 export interface Problem {
   type: string;

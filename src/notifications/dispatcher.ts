@@ -5,7 +5,7 @@ import type { ClaimedMail, ClaimedWebhook } from "./delivery.ts";
 import { systemResolve, type Egress } from "./egress.ts";
 import { Mailer, type MailOptions } from "./mail.ts";
 import { claimMails, claimWebhooks, endAttempt } from "./outbox-store.ts";
-import { post } from "./post.ts";
+import { post, POST_TIMEOUT_MS } from "./post.ts";
 import { outcomeOf, type Outcome } from "./retry.ts";
 import { signedHeaders } from "./signature.ts";
 import { within } from "./time-limit.ts";
@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   egress?: Egress;
   /** Null: no mail is sent. */
   mail?: MailOptions | null;
+  /** How long one delivery may take, real time. */
+  postTimeoutMs?: number;
   /** In [0, 1): spreads retries. */
   random?: () => number;
 }
@@ -35,6 +37,7 @@ export class Dispatcher {
   readonly #db: Db;
   readonly #clock: Clock;
   readonly #mailer: Mailer | null;
+  readonly #postTimeoutMs: number;
   readonly #random: () => number;
   readonly #webhooks = new Set<Promise<void>>();
   readonly #mails = new Set<Promise<void>>();
@@ -46,6 +49,7 @@ export class Dispatcher {
     this.#clock = clock;
     this.egress = options.egress ?? { allowPrivate: false, resolve: systemResolve(false) };
     this.#mailer = options.mail ? new Mailer(options.mail) : null;
+    this.#postTimeoutMs = options.postTimeoutMs ?? POST_TIMEOUT_MS;
     this.#random = options.random ?? (() => randomInt(2 ** 32) / 2 ** 32);
   }
 
@@ -96,7 +100,7 @@ export class Dispatcher {
       "user-agent": USER_AGENT,
       ...signedHeaders(claimed.message, this.#clock.now(), claimed.body, claimed.secrets),
     };
-    const ended = await post({ url: claimed.url, headers, body: claimed.body }, this.egress);
+    const ended = await post({ url: claimed.url, headers, body: claimed.body }, this.egress, this.#postTimeoutMs);
     const now = this.#clock.now();
     await endAttempt(this.#db, claimed, ended, outcomeOf(ended, claimed.failures, now, this.#random()), now);
   }

@@ -3,7 +3,7 @@ export const NOTIFICATION_TYPES = [
   "usage.threshold_reached",
   "usage.limit_reached",
   "usage.window_reset",
-  "usage.rate_unusual",
+  "usage.rate_alert",
   "subscription.changed",
   "invoice.finalized",
   "webhook.disabled",

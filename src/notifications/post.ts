@@ -90,15 +90,18 @@ function exchange(
         if (!allowPrivate && !isPublicAddress(socket.remoteAddress ?? "")) socket.destroy(new RefusedDestination("connected elsewhere"));
       });
     });
+    let answered = false;
     request.on("response", (response) => {
+      answered = true;
       void beginning(response).then((answer) => {
         resolve({ response, answer });
         request.destroy();
       });
     });
-    request.on("error", reject);
+    // Once a status has come, what happens to the connection only cuts the body, and `beginning` sees it.
+    request.on("error", (error) => answered || reject(error));
     // An answer such as 101 ends the connection without an error.
-    request.on("close", () => reject(new Error("closed without an answer")));
+    request.on("close", () => answered || reject(new Error("closed without an answer")));
     request.end(body);
   });
 }
@@ -139,7 +142,7 @@ function errorClass(error: unknown): PostError {
   const code = String((error as { code?: unknown }).code ?? "");
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO)/.test(code)) return "tls_failed";
   if (/^(?:ECONNRESET|EPIPE)/.test(code)) return "connection_reset";
-  if (/^HPE_/.test(code)) return "invalid_answer";
+  if (code.startsWith("HPE_")) return "invalid_answer";
   return code === "" ? "connection_reset" : "connection_failed";
 }
 

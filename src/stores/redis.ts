@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
-import { unavailable } from "../kernel/errors.ts";
+import { NotSent, unavailable } from "../kernel/errors.ts";
 import { BoundedCalls } from "./bounded-calls.ts";
 
 /** A call that has no answer by then counts as unknown; the caller is told 503 (DESIGN §3: within 250 ms). */
@@ -67,7 +67,7 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
     client,
     call: (send) => calls.run(() => send(client)),
     runId: () => {
-      if (runId === null) throw unavailable("Redis");
+      if (runId === null) throw new NotSent("Redis");
       return runId;
     },
     ready: (timeoutMs) =>

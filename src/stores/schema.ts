@@ -15,6 +15,7 @@ export interface Database {
     email: string | null;
     billing_anchor_day: Defaulted<number>;
     timezone: Defaulted<string>;
+    rate_alert: Defaulted<boolean>;
     limits_version: Defaulted<bigint>;
     epoch: Defaulted<bigint>;
     last_epoch: Defaulted<bigint>;
@@ -145,11 +146,20 @@ export interface Database {
     seq: bigint;
     updated_at: Timestamp;
   };
+  recalls: {
+    only_row: Defaulted<boolean>;
+    seq: bigint;
+  };
   services: {
     account: string;
     service: string;
     worker_url: string | null;
     created_at: Timestamp;
+  };
+  sources: {
+    source: string;
+    seen_at: Timestamp;
+    heard: bigint;
   };
   state_namespaces: {
     account: string;

@@ -14,7 +14,8 @@ import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import { limitFigures, type LimitFigures } from "./limit-state.ts";
-import { projectedExhaustion } from "./projection.ts";
+import { projectedExhaustion, recentRate, type RecentBucket } from "./projection.ts";
+import { recentUsage } from "./projection-store.ts";
 
 export interface MeterReport extends LimitFigures {
   meter: string;
@@ -65,7 +66,7 @@ interface View {
 
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
 export async function usageReport(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
-  const view = await viewOf(stores, loader, account, now);
+  const [view, recent] = await Promise.all([viewOf(stores, loader, account, now), recentUsage(stores.db, account, now)]);
   const { catalog } = stores.catalog;
   const quantities = (period: Period): Record<string, number> =>
     Object.fromEntries(catalog.meters.map((m) => [m.name, view.snapshot.meters.get(m.name)?.[period].used ?? 0]));
@@ -76,7 +77,7 @@ export async function usageReport(stores: GateStores, loader: AccountLoader, acc
     asOf: iso(now),
     windows: { day: isoWindow(view.windows.day), month: isoWindow(view.windows.month) },
     usage: { meters: { day: quantities("day"), month } },
-    meters: catalog.meters.map((meter) => meterReport(meter, view, now)),
+    meters: catalog.meters.map((meter) => meterReport(meter, view, recent.get(meter.name) ?? [], now)),
     usageCaps: view.caps.map((cap) => capReport(cap, view)),
     billingEstimate: billingEstimate({ catalog, plan: plan(catalog, view.account.plan), monthUsage: month, storageLevels: month }),
   };
@@ -113,7 +114,7 @@ const isCurrent = ({ header, meters }: Snapshot, windows: Record<Period, Window>
 
 const isoWindow = ({ start, end }: Window): { start: string; end: string } => ({ start: iso(start), end: iso(end) });
 
-function meterReport(meter: Meter, view: View, now: number): MeterReport {
+function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], now: number): MeterReport {
   const counters = view.snapshot.meters.get(meter.name);
   const binding = counters ? bindingLimit(counters) : null;
   const period = binding?.period ?? "month";
@@ -121,7 +122,8 @@ function meterReport(meter: Meter, view: View, now: number): MeterReport {
   const cap = binding?.source === "cap" ? view.caps.find((c) => c.meter === meter.name && c.period === binding.period) : undefined;
   const figures = limitFigures(used, held, binding?.limit ?? null, cap?.notifyAtPercent ?? DEFAULT_NOTIFY_PERCENT);
   const gauge = meter.kind === "gauge";
-  const projected = gauge ? null : projectedExhaustion(used, figures.remaining, view.windows[period], now);
+  const rate = recentRate(recent, view.windows[period], view.account.createdAt, now);
+  const projected = gauge ? null : projectedExhaustion(rate, figures.remaining, view.windows[period], now);
   return {
     meter: meter.name,
     unit: meter.unit,

@@ -1,4 +1,4 @@
-import { bookedElsewhere, copyTotals, raise, sourceOf, sumOf, type Bounds, type Mutation, type Process, type Server, type World } from "./state.ts";
+import { bookedElsewhere, copyTotals, increment, raise, slot, SOURCES, sumOf, type Bounds, type Mutation, type Process, type Server, type World } from "./state.ts";
 
 /** What may happen next: changes the world and answers true, or answers false where it cannot happen. */
 export interface Action {
@@ -19,20 +19,24 @@ export function protocolActions(bounds: Bounds, mutation: Mutation | null): Acti
     on("tell Redis of the grant twice", (_, process, server) => tellGrantTwice(process, server, mutation));
     on("install the epoch", (world, process, server) => install(world, process, server));
     on("book its copies", (world, process) => bookOwn(world, process, p));
-    on("refresh", (world, process, server) => refresh(world, process, server));
-    on("close the epoch", (world, process, server) => close(world, process, server, mutation));
-    on("seal the closed epoch", (world, process) => sealClosed(world, process));
-    on("connect to the primary", (world, process) => connect(world, process));
+    if (bounds.kinds.includes("close")) {
+      on("close the epoch", (world, process, server) => close(world, process, server, mutation));
+      on("seal the closed epoch", (world, process) => sealClosed(world, process));
+    }
+    if (bounds.kinds.includes("failover")) on("connect to the primary", (world, process) => connect(world, process));
   }
   actions.push({ name: "worker: read", run: readTotals }, { name: "worker: book", run: (world) => bookTotals(world, mutation) });
-  if (bounds.lowered < bounds.limit) actions.push({ name: "lower the limit", run: (world) => lower(world, bounds) });
+  if (bounds.kinds.includes("lower")) {
+    for (const s of [0, 1]) actions.push({ name: `server ${s}: hears of sums and limits`, run: (world) => refresh(world, world.servers[s]) });
+    actions.push({ name: "lower the limit by one", run: (world) => lower(world, bounds) });
+  }
   return actions;
 }
 
 function withProcess(world: World, p: number, run: (world: World, process: Process, server: Server) => boolean): boolean {
   const process = world.processes[p];
   const server = process && world.servers[process.server];
-  return process !== undefined && server !== undefined && process.up && run(world, process, server);
+  return process !== undefined && server !== undefined && run(world, process, server);
 }
 
 const current = (server: Server, mutation: Mutation | null): boolean =>
@@ -45,9 +49,9 @@ function check(world: World, process: Process, p: number, server: Server, bounds
   const spent = sumOf(server.totals, loaded.epoch);
   if (loaded.base + spent + 1 > loaded.limit) return false;
   if (spent + 1 > loaded.granted) return grant(world, process, server, spent, bounds, mutation);
-  const key = `${loaded.epoch}.${sourceOf(process, p)}`;
-  server.totals[key] = (server.totals[key] ?? 0) + 1;
-  world.spent[key] = (world.spent[key] ?? 0) + 1;
+  const at = slot(loaded.epoch, process, p);
+  increment(server.totals, at);
+  increment(world.spent, at);
   if (world.sealed.includes(loaded.epoch)) world.fault = `epoch ${loaded.epoch} spends after it was sealed`;
   // A server that knows the present limit must keep it, unless another primary spends unseen.
   if (!world.split && loaded.limit === world.limit && sumOf(world.spent) > world.limit) world.fault = "a unit was admitted beyond the present limit";
@@ -59,7 +63,7 @@ function open(world: World, process: Process, server: Server, bounds: Bounds, mu
   if (world.lastEpoch >= bounds.epochs) return false;
   raise(world.booked, server.totals);
   for (const [i, other] of world.processes.entries()) {
-    if (!other.up || (mutation === "nobody is recalled" && other !== process)) continue;
+    if (mutation === "nobody is recalled" && other !== process) continue;
     raise(world.booked, copyTotals(other, i));
     // An answer from before the recall is no longer passed on: its caller asks again.
     if (other.step.at === "reply" && mutation !== "nobody is recalled") other.step = { at: "idle" };
@@ -99,7 +103,8 @@ function grant(world: World, process: Process, server: Server, spent: number, bo
   for (let other = 1; other <= world.lastEpoch; other++) {
     if (other === epoch) continue;
     const booked = sumOf(world.booked, other);
-    const lent = mutation === "forget grants on load" || world.sealed.includes(other) ? 0 : (world.granted[other] ?? 0);
+    const forgotten = mutation === "forget grants on load" || world.sealed.includes(other);
+    const lent = forgotten ? 0 : (world.granted[other] ?? 0);
     elsewhere += Math.max(lent, booked);
   }
   const here = world.granted[epoch] ?? 0;
@@ -136,9 +141,8 @@ function hearGrant(server: Server, { epoch, run, granted, gift }: { epoch: numbe
 function hear(world: World, process: Process, p: number, mutation: Mutation | null): boolean {
   const { step } = process;
   if (step.at !== "reply") return false;
-  if (mutation !== "no copy in the process") process.copy[step.epoch] = (process.copy[step.epoch] ?? 0) + 1;
-  const key = `${step.epoch}.${sourceOf(process, p)}`;
-  world.acknowledged[key] = (world.acknowledged[key] ?? 0) + 1;
+  if (mutation !== "no copy in the process") increment(process.copy, step.epoch);
+  increment(world.acknowledged, slot(step.epoch, process, p));
   process.step = { at: "idle" };
   return true;
 }
@@ -148,9 +152,9 @@ function bookOwn(world: World, process: Process, p: number): boolean {
   return true;
 }
 
-function refresh(world: World, _: Process, server: Server): boolean {
-  const { loaded } = server;
-  if (!server.up || !loaded || loaded.run !== server.run) return false;
+function refresh(world: World, server: Server | undefined): boolean {
+  const loaded = server?.loaded;
+  if (!server?.up || !loaded || loaded.run !== server.run) return false;
   loaded.limit = world.limit;
   loaded.base = bookedElsewhere(world, loaded.epoch);
   return true;
@@ -160,7 +164,7 @@ function refresh(world: World, _: Process, server: Server): boolean {
 function close(world: World, process: Process, server: Server, mutation: Mutation | null): boolean {
   const { loaded } = server;
   if (process.step.at !== "idle" || !server.up || !loaded || loaded.run !== server.run) return false;
-  const unbooked = Object.entries(server.totals).some(([key, quantity]) => key.startsWith(`${loaded.epoch}.`) && quantity > (world.booked[key] ?? 0));
+  const unbooked = server.totals.some((quantity, at) => Math.floor(at / SOURCES) === loaded.epoch && quantity > (world.booked[at] ?? 0));
   if (unbooked && mutation !== "close without looking") return false;
   process.step = { at: "closed", epoch: loaded.epoch };
   server.loaded = null;
@@ -184,21 +188,21 @@ function connect(world: World, process: Process): boolean {
 
 function readTotals(world: World): boolean {
   const server = world.servers[world.primary];
-  if (!server?.up || world.rollUp || Object.keys(server.totals).length === 0) return false;
-  world.rollUp = { ...server.totals };
+  if (!server?.up || world.rollUp || sumOf(server.totals) === 0) return false;
+  world.rollUp = [...server.totals];
   return true;
 }
 
 function bookTotals(world: World, mutation: Mutation | null): boolean {
   if (!world.rollUp) return false;
-  if (mutation === "roll-up adds") for (const [key, quantity] of Object.entries(world.rollUp)) world.booked[key] = (world.booked[key] ?? 0) + quantity;
+  if (mutation === "roll-up adds") world.booked = world.booked.map((quantity, at) => quantity + (world.rollUp?.[at] ?? 0));
   else raise(world.booked, world.rollUp);
   world.rollUp = null;
   return true;
 }
 
 function lower(world: World, bounds: Bounds): boolean {
-  if (world.limit === bounds.lowered) return false;
-  world.limit = bounds.lowered;
+  if (world.limit < bounds.limit) return false;
+  world.limit -= 1;
   return true;
 }

@@ -1,6 +1,6 @@
 import { protocolActions, type Action } from "./actions.ts";
 import { faultActions } from "./faults.ts";
-import { copyTotals, firstWorld, sumOf, type Bounds, type Mutation, type World } from "./state.ts";
+import { copyTotals, firstWorld, SOURCES, sumOf, type Bounds, type Mutation, type World } from "./state.ts";
 
 export interface Exploration {
   states: number;
@@ -17,21 +17,23 @@ interface Visited {
 /** Walks every interleaving breadth first, so that what breaks first breaks shortest. Throws past `statesMax`: then nothing is proved. */
 export function explore(bounds: Bounds, mutation: Mutation | null, statesMax: number): Exploration {
   const actions: Action[] = [...protocolActions(bounds, mutation), ...faultActions(bounds, mutation)];
-  const first = keyOf(firstWorld(bounds));
+  const first = JSON.stringify(firstWorld(bounds));
   const visited = new Map<string, Visited>([[first, { from: null, by: "" }]]);
   let transitions = 0;
   let level = [first];
   while (level.length > 0) {
     const next: string[] = [];
     for (const key of level) {
+      let world = JSON.parse(key) as World;
       for (const action of actions) {
-        const world = JSON.parse(key) as World;
+        // An action that cannot happen has changed nothing.
         if (!action.run(world)) continue;
         transitions += 1;
-        const reached = keyOf(world);
+        const reached = JSON.stringify(world);
+        const says = visited.has(reached) ? null : violated(world, bounds);
+        world = JSON.parse(key) as World;
         if (visited.has(reached)) continue;
         visited.set(reached, { from: key, by: action.name });
-        const says = violated(world, bounds);
         if (says !== null) return { states: visited.size, transitions, violation: { says, history: historyOf(visited, reached) } };
         if (visited.size > statesMax) throw new Error(`More than ${statesMax} states: the bounds are too wide to be walked`);
         next.push(reached);
@@ -46,8 +48,9 @@ export function explore(bounds: Bounds, mutation: Mutation | null, statesMax: nu
 function violated(world: World, { limit }: Bounds): string | null {
   if (world.fault !== "") return world.fault;
   if (sumOf(world.spent) > limit) return `${sumOf(world.spent)} units were admitted under a limit of ${limit}`;
-  for (const [key, quantity] of Object.entries(world.booked)) {
-    if (quantity > (world.spent[key] ?? 0)) return `${key}: ${quantity} booked, ${world.spent[key] ?? 0} admitted`;
+  for (const [at, quantity] of world.booked.entries()) {
+    const spent = world.spent[at] ?? 0;
+    if (quantity > spent) return `epoch ${Math.floor(at / SOURCES)}: a source has ${quantity} booked and ${spent} admitted`;
   }
   for (const epoch of world.sealed) {
     const spent = sumOf(world.spent, epoch);
@@ -59,27 +62,15 @@ function violated(world: World, { limit }: Bounds): string | null {
 
 /** After one crash at most, every acknowledged unit is in Postgres, in a Redis that lives, or in a process that lives. */
 function lost(world: World): string | null {
-  for (const [key, quantity] of Object.entries(world.acknowledged)) {
-    const held = [
-      world.booked[key] ?? 0,
-      ...world.servers.map((server) => (server.up ? (server.totals[key] ?? 0) : 0)),
-      ...world.processes.map((process, i) => copyTotals(process, i)[key] ?? 0),
-    ];
-    if (Math.max(...held) < quantity) return `${key}: ${quantity} acknowledged, ${Math.max(...held)} held anywhere`;
+  const copies = world.processes.map(copyTotals);
+  for (const [at, quantity] of world.acknowledged.entries()) {
+    if (quantity === 0) continue;
+    const inRedis = world.servers.map((server) => (server.up ? (server.totals[at] ?? 0) : 0));
+    const held = Math.max(world.booked[at] ?? 0, ...inRedis, ...copies.map((copy) => copy[at] ?? 0));
+    if (held < quantity) return `epoch ${Math.floor(at / SOURCES)}: a source has ${quantity} acknowledged, and ${held} are held anywhere`;
   }
   return null;
 }
-
-/** Equal worlds, equal keys: members that are built up come in the order of their names. */
-const keyOf = (world: World): string => JSON.stringify(world, (_, value: unknown) => (isRecord(value) ? sorted(value) : value));
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-const sorted = (record: Record<string, unknown>): Record<string, unknown> => {
-  const names = Object.keys(record);
-  if (names.length < 2) return record;
-  return Object.fromEntries(names.toSorted().map((name) => [name, record[name]]));
-};
 
 function historyOf(visited: Map<string, Visited>, end: string): string[] {
   const history: string[] = [];

@@ -11,17 +11,20 @@ export function faultActions(bounds: Bounds, mutation: Mutation | null): Action[
       return true;
     },
   });
-  return [
+  const crashes = [
     fault("Redis restarts empty", (world) => restart(world, false)),
     fault("Redis restarts with its file", (world) => restart(world, true)),
-    fault("FLUSHALL", (world) => flush(world)),
+    fault("FLUSHALL", flush),
+    ...[0, 1].map((p) => fault(`process ${p} is killed and starts again`, (world) => killProcess(world, p))),
+  ];
+  const failovers = [
     fault("the primary dies and its replica is promoted", (world) => failOver(world, mutation, false)),
     fault("the replica is promoted and the old primary lives on", (world) => failOver(world, mutation, true)),
     fault("the old primary follows the new one and is promoted again", (world) => failBack(world, mutation)),
-    ...[0, 1].map((p) => fault(`process ${p} is killed and starts again`, (world) => killProcess(world, p))),
     // No crash: the replica hears of what the primary has done, now or never.
     { name: "replicate", run: replicate },
   ];
+  return [...(bounds.kinds.includes("crash") ? crashes : []), ...(bounds.kinds.includes("failover") ? failovers : [])];
 }
 
 const primaryOf = (world: World): Server | undefined => world.servers[world.primary];
@@ -37,14 +40,14 @@ function restart(world: World, keep: boolean): boolean {
 
 function flush(world: World): boolean {
   const server = primaryOf(world);
-  if (!server?.up || (!server.loaded && Object.keys(server.totals).length === 0)) return false;
+  if (!server?.up || !server.loaded) return false;
   forget(server);
   return true;
 }
 
 function forget(server: Server): void {
   server.loaded = null;
-  server.totals = {};
+  server.totals = server.totals.map(() => 0);
 }
 
 function failOver(world: World, mutation: Mutation | null, oldLives: boolean): boolean {
@@ -90,14 +93,14 @@ function replicate(world: World): boolean {
 
 function copy(from: Server, to: Server): void {
   to.loaded = from.loaded && { ...from.loaded };
-  to.totals = { ...from.totals };
+  to.totals = [...from.totals];
 }
 
 function killProcess(world: World, p: number): boolean {
   const process = world.processes[p];
-  if (!process) return false;
+  if (!process || process.life > 0) return false;
   process.life += 1;
-  process.copy = {};
+  process.copy = process.copy.map(() => 0);
   process.step = { at: "idle" };
   return true;
 }

@@ -17,14 +17,16 @@ export const MUTATIONS = [
 ] as const;
 export type Mutation = (typeof MUTATIONS)[number];
 
+/** What a scene has besides checks, grants and bookings: walked together they are too many. */
+export type Kind = "crash" | "failover" | "close" | "lower";
+
 export interface Bounds {
   limit: number;
   /** Least quantity of a grant. */
   chunk: number;
-  /** What the limit is lowered to once; the same as `limit` to leave that out. */
-  lowered: number;
   /** Crashes, flushes and failovers in one history. */
   faults: number;
+  kinds: readonly Kind[];
   /** Lives the account may have. */
   epochs: number;
 }
@@ -39,8 +41,10 @@ export interface Loaded {
   base: number;
 }
 
-/** Totals by `epoch.source`. */
-export type Totals = Record<string, number>;
+/** Sources: two processes, each killed once at most. */
+export const SOURCES = 4;
+/** Totals by epoch (from 1 on) and source: see `slot`. Arrays throughout: equal worlds then have equal texts. */
+export type Totals = number[];
 
 export interface Server {
   up: boolean;
@@ -62,21 +66,20 @@ export type Step =
   | { at: "closed"; epoch: number };
 
 export interface Process {
-  up: boolean;
   /** Restarts so far: each gives a new source. */
   life: number;
   /** The server it is connected to. */
   server: number;
   step: Step;
   /** What it acknowledged, by epoch. */
-  copy: Record<string, number>;
+  copy: number[];
 }
 
 export interface World {
   limit: number;
   epoch: number;
   lastEpoch: number;
-  granted: Record<string, number>;
+  granted: number[];
   booked: Totals;
   sealed: number[];
   servers: Server[];
@@ -96,14 +99,16 @@ export interface World {
 }
 
 export function firstWorld(bounds: Bounds): World {
-  const server = (run: number): Server => ({ up: true, run, loaded: null, totals: {} });
-  const process = (): Process => ({ up: true, life: 0, server: 0, step: { at: "idle" }, copy: {} });
+  const perEpoch = (): number[] => Array.from({ length: bounds.epochs + 1 }, () => 0);
+  const totals = (): Totals => noTotals(bounds);
+  const server = (run: number): Server => ({ up: true, run, loaded: null, totals: totals() });
+  const process = (): Process => ({ life: 0, server: 0, step: { at: "idle" }, copy: perEpoch() });
   return {
     limit: bounds.limit,
     epoch: 0,
     lastEpoch: 0,
-    granted: {},
-    booked: {},
+    granted: perEpoch(),
+    booked: totals(),
     sealed: [],
     servers: [server(1), server(2)],
     primary: 0,
@@ -112,18 +117,22 @@ export function firstWorld(bounds: Bounds): World {
     rollUp: null,
     faults: 0,
     split: false,
-    spent: {},
-    acknowledged: {},
+    spent: totals(),
+    acknowledged: totals(),
     fault: "",
   };
 }
 
-export const sourceOf = (process: Process, index: number): string => `${index}${"'".repeat(process.life)}`;
+export const noTotals = ({ epochs }: Bounds): Totals => Array.from({ length: (epochs + 1) * SOURCES }, () => 0);
+
+/** Where the totals of an epoch and a process, in its present life, stand. */
+export const slot = (epoch: number, process: Process, index: number): number => epoch * SOURCES + index * 2 + process.life;
 
 /** The sum of totals of one epoch, or of all. */
 export function sumOf(totals: Totals, epoch?: number): number {
   let sum = 0;
-  for (const [key, quantity] of Object.entries(totals)) if (epoch === undefined || key.startsWith(`${epoch}.`)) sum += quantity;
+  const end = epoch === undefined ? totals.length : (epoch + 1) * SOURCES;
+  for (let i = epoch === undefined ? 0 : epoch * SOURCES; i < end; i++) sum += totals[i] ?? 0;
   return sum;
 }
 
@@ -132,10 +141,16 @@ export const bookedElsewhere = (world: World, epoch: number): number => sumOf(wo
 
 /** Raises `into` to `totals` where they are greater. */
 export function raise(into: Totals, totals: Totals): void {
-  for (const [key, quantity] of Object.entries(totals)) into[key] = Math.max(into[key] ?? 0, quantity);
+  for (const [i, quantity] of totals.entries()) if (quantity > (into[i] ?? 0)) into[i] = quantity;
+}
+
+export function increment(totals: Totals, at: number): void {
+  totals[at] = (totals[at] ?? 0) + 1;
 }
 
 /** The totals that a process' own copy stands for. */
 export function copyTotals(process: Process, index: number): Totals {
-  return Object.fromEntries(Object.entries(process.copy).map(([epoch, quantity]) => [`${epoch}.${sourceOf(process, index)}`, quantity]));
+  const totals: Totals = [];
+  for (const [epoch, quantity] of process.copy.entries()) totals[slot(epoch, process, index)] = quantity;
+  return Array.from(totals, (quantity) => quantity ?? 0);
 }

@@ -12,8 +12,11 @@
 --      refusals: p payload, o object ceiling, gN the Nth meter has room that cannot be granted; other refusals are read off its numbers
 --  -1 load, why (absent, run, turned, catalog, meter, lost), epoch · -2 the object's level is not here · -3 a grant is used up: as for 0
 --  -4 reservations are due to expire first · -5 the idempotency key may be known to Postgres
+--  -6 as many idempotency keys as are kept in a day were answered today
 --   2 replayed: the kept answer · 3 the idempotency key stands for another request
 local FIRST = 21
+-- Of one account: at about 200 bytes each, 2 GB. Whoever needs more takes leases, which need no keys.
+local KEYS_A_DAY = 10000000
 local run, now, hour, mode = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
 local keyed = ARGV[9] ~= '' and mode ~= 'p'
 
@@ -44,6 +47,7 @@ if tonumber(ARGV[2]) > h[H_CATALOG] then return { -1, 'catalog', epoch } end
 if hour == h[H_HOUR] and redis.call('EXISTS', KEYS[2]) == 0 then return { -1, 'lost', epoch } end
 if h[H_EXPIRY] ~= NONE and now >= h[H_EXPIRY] then return { -4 } end
 if keyed and ARGV[20] == '' and now < h[H_KEYS_COLD] then return { -5 } end
+if keyed and redis.call('HLEN', KEYS[5]) >= KEYS_A_DAY then return { -6 } end
 
 local before, reserved, after, growth = 0, 0, 0, 0
 if storing then

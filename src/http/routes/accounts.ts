@@ -20,6 +20,7 @@ const accountSchema = z.object({
   nextPlan: z.object({ plan: z.string(), startsAt: z.iso.datetime() }).nullable(),
   billingAnchorDay: z.int(),
   timezone: z.string(),
+  rateAlert: z.boolean(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 });
@@ -32,6 +33,7 @@ const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
   nextPlan: account.nextPlan === null ? null : { plan: account.nextPlan.plan, startsAt: iso(account.nextPlan.startsAt) },
   billingAnchorDay: account.calendar.anchorDay,
   timezone: account.calendar.timezone,
+  rateAlert: account.rateAlert,
   createdAt: iso(account.createdAt),
   updatedAt: iso(account.updatedAt),
 });

@@ -51,7 +51,6 @@ export async function webhookOf(engine: Engine, account: string, id: string): Pr
 
 /** Endpoints that are told what happens to their account. */
 export function webhookRoutes(app: App, engine: Engine): void {
-  const read = allow("account", "read_only", "admin");
   const write = allow("account", "admin");
   app.route({
     method: "POST",
@@ -77,6 +76,12 @@ export function webhookRoutes(app: App, engine: Engine): void {
       return reply.code(201).send({ ...toAnswer(made.webhook, now), secret: secretText(made.secret) });
     },
   });
+  readRoutes(app, engine);
+  changeRoutes(app, engine);
+}
+
+function readRoutes(app: App, engine: Engine): void {
+  const read = allow("account", "read_only", "admin");
   app.route({
     method: "GET",
     url: "/v1/webhooks",
@@ -96,6 +101,10 @@ export function webhookRoutes(app: App, engine: Engine): void {
     schema: { tags, summary: "One endpoint", params: webhookParams, response: { 200: webhookSchema } },
     handler: async (request) => toAnswer(await webhookOf(engine, accountOf(request), request.params.id), engine.clock.now()),
   });
+}
+
+function changeRoutes(app: App, engine: Engine): void {
+  const write = allow("account", "admin");
   app.route({
     method: "DELETE",
     url: "/v1/webhooks/:id",
@@ -112,11 +121,6 @@ export function webhookRoutes(app: App, engine: Engine): void {
       return { id, deleted: true as const };
     },
   });
-  changeRoutes(app, engine);
-}
-
-function changeRoutes(app: App, engine: Engine): void {
-  const write = allow("account", "admin");
   app.route({
     method: "POST",
     url: "/v1/webhooks/:id/rotate",

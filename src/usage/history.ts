@@ -1,0 +1,62 @@
+import { DAY_MS, dayWindow, HOUR_MS, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
+
+export const GRANULARITIES = ["hour", "day", "month"] as const;
+/** UTC hours and days; `month` is the account's billing month, so that its point is what usage showed for it. */
+export type Granularity = (typeof GRANULARITIES)[number];
+
+export interface HistoryPoint {
+  /** Epoch ms. */
+  start: number;
+  /** Of a counter what was used in the span, less what corrections gave back; of a gauge its level at the span's end. */
+  quantity: number;
+  group?: string;
+}
+
+/** The span of `granularity` that holds `at`. */
+export function spanAt(granularity: Granularity, at: number, calendar: BillingCalendar): Window {
+  if (granularity === "month") return monthWindow(at, calendar);
+  if (granularity === "day") return dayWindow(at);
+  const start = Math.floor(at / HOUR_MS) * HOUR_MS;
+  return { start, end: start + HOUR_MS };
+}
+
+/** Where the spans that touch `[from, to)` begin and end. An empty stretch touches none. */
+export function spanStretch(granularity: Granularity, { start, end }: Window, calendar: BillingCalendar): Window {
+  if (end <= start) return { start, end: start };
+  return { start: spanAt(granularity, start, calendar).start, end: spanAt(granularity, end - 1, calendar).end };
+}
+
+/** The starts of the spans of a stretch that begins and ends with a span, oldest first. */
+export function spanStarts(granularity: Granularity, stretch: Window, calendar: BillingCalendar): number[] {
+  const starts: number[] = [];
+  for (let at = stretch.start; at < stretch.end; at = spanEnd(granularity, at, calendar)) starts.push(at);
+  return starts;
+}
+
+function spanEnd(granularity: Granularity, start: number, calendar: BillingCalendar): number {
+  if (granularity === "hour") return start + HOUR_MS;
+  return granularity === "day" ? start + DAY_MS : monthWindow(start, calendar).end;
+}
+
+/** From `at` (epoch ms) on the gauge stood at `level`, until the next change. */
+export interface LevelChange {
+  at: number;
+  level: number;
+}
+
+/**
+ * A gauge's level at the end of each span, from the first span it was known in: a level that nothing changed is carried on.
+ * A span that is under way shows the level at `now`; later ones have none. `changes` are oldest first. Pure.
+ */
+export function levelSeries(changes: readonly LevelChange[], starts: readonly number[], end: number, now: number): HistoryPoint[] {
+  const points: HistoryPoint[] = [];
+  let next = 0;
+  let level: number | null = null;
+  starts.forEach((start, i) => {
+    if (start > now) return;
+    const until = starts[i + 1] ?? end;
+    for (let change = changes[next]; change && change.at < until; change = changes[++next]) level = change.level;
+    if (level !== null) points.push({ start, quantity: level });
+  });
+  return points;
+}
