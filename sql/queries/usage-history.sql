@@ -1,9 +1,9 @@
 -- What a counter counted, by span: booked quantities and corrections. A span without either has no entry.
 -- $1 account  $2 meter  $3 from timestamptz  $4 to timestamptz, half-open, both on a span's edge
--- $5 'hour' | 'day': UTC spans; 'month': spans that begin at $6 timestamptz[], ascending, the first at $3
--- $7 group: 'service' | 'namespace' | '' (none)
--- Answers one row: series, a JSON list of [start in epoch ms, group, quantity], in the order of start and group. One value, because reading
--- 26,000 rows took the driver ten times as long as Postgres took to find them.
+-- $5 a span's length in seconds float8, null where they begin at $6 timestamptz[], ascending, the first at $3
+-- $7 group: 'service' | 'namespace' | '' (none)  $8 entries at most int
+-- Answers a row for each group: grp, spans (numbers from 0 at $3, in no order) and quantities, each joined by commas. Joined, because a year
+-- of hours by three services took 91 ms as a sorted JSON list and 26,000 rows would take the driver longer.
 with entries as (
   select u.bucket as at, case $7::text when 'service' then u.service when 'namespace' then u.namespace else '' end as grp, u.quantity
   from usage_buckets u
@@ -14,14 +14,14 @@ with entries as (
   from corrections c
   where c.account = $1::text and c.meter = $2::text and c.at >= $3::timestamptz and c.at < $4::timestamptz
 ), spans as (
-  select case $5::text
-           when 'hour' then date_bin('1 hour', e.at, 'epoch')
-           when 'day' then date_bin('1 day', e.at, 'epoch')
-           else ($6::timestamptz[])[width_bucket(e.at, $6::timestamptz[])]
-         end as start,
-         e.grp, weir_quantity(sum(e.quantity)) as quantity
+  select case when $5::float8 is null then width_bucket(e.at, $6::timestamptz[]) - 1
+              else floor((date_part('epoch', e.at) - date_part('epoch', $3::timestamptz)) / $5::float8)::int
+         end as span,
+         e.grp, sum(e.quantity) as quantity
   from entries e
   group by 1, 2
+  limit $8::int
 )
-select coalesce(json_agg(json_build_array((extract(epoch from s.start) * 1000)::bigint, s.grp, s.quantity) order by s.start, s.grp), '[]') as series
+select s.grp, array_to_string(array_agg(s.span), ',') as spans, array_to_string(array_agg(s.quantity), ',') as quantities
 from spans s
+group by s.grp

@@ -14,6 +14,8 @@ const ACCOUNTS_PER_PARTITION = 500;
 const OBJECTS_MAX = 2_000;
 /** Idempotency keys of one account taken in one go: more than come up between two roll-ups, so that usage and its keys are booked together. */
 const KEYS_MAX = 16_384;
+/** Another hour may begin between two reads; three in a row is a fault. */
+const COLLECT_ATTEMPTS_MAX = 3;
 /** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
 const HOUR_KEPT_MS = 2 * HOUR_MS;
 
@@ -64,30 +66,25 @@ export async function dirtyCount(connection: RedisConnection, keys: KeySpace): P
   return (await pipelined(connection, commands)).reduce((sum: number, n) => sum + Number(n), 0);
 }
 
+/** Reads what the accounts have to book. */
+export function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
+  return Promise.all(accounts.map((account) => collectAccount(connection, keys, account, now)));
+}
+
 /**
- * Reads what the accounts have to book, each at one moment: a key whose usage was not read with it, or usage without its key, would
- * be booked apart. The hours are read first and again within; an account that has begun an hour in between is left for the next time.
+ * Reads an account at one moment: a key whose usage was not read with it, or usage without its key, would be booked apart. The hours
+ * are read first, since a script is told its keys, and compared within: one may have begun in between.
  */
-export async function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
-  const lists = await pipelined(
-    connection,
-    accounts.map((account): [string, string, string] => ["hget", keys.state(account), "hours"]),
-  );
-  const found = await Promise.all(
-    accounts.map(async (account, i) => {
-      const list = String(lists[i] ?? "");
-      const hours = list.split(",").filter(Boolean).map(Number);
-      const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account)];
-      const reply = await runScript(
-        connection,
-        COLLECT,
-        [...accountKeys, ...hours.map((hour) => keys.totals(account, hour))],
-        [list, OBJECTS_MAX, KEYS_MAX],
-      );
-      return reply.length === 0 ? [] : [collected(account, reply, hours, now)];
-    }),
-  );
-  return found.flat();
+async function collectAccount(connection: RedisConnection, keys: KeySpace, account: string, now: number): Promise<Collected> {
+  const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account)];
+  for (let attempt = 0; attempt < COLLECT_ATTEMPTS_MAX; attempt++) {
+    const list = (await connection.call((client) => client.hget(keys.state(account), "hours")).catch(redisFault)) ?? "";
+    const hours = list.split(",").filter(Boolean).map(Number);
+    const allKeys = [...accountKeys, ...hours.map((hour) => keys.totals(account, hour))];
+    const reply = await runScript(connection, COLLECT, allKeys, [list, OBJECTS_MAX, KEYS_MAX]);
+    if (reply.length > 0) return collected(account, reply, hours, now);
+  }
+  throw unavailable("A steady view of the account");
 }
 
 function collected(account: string, [packed, objects, answered, crossings, ...hashes]: Reply[], hours: number[], now: number): Collected {

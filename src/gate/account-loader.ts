@@ -160,6 +160,8 @@ export class AccountLoader {
 
   /** For an epoch that Redis lives in and Postgres grants nothing: makes it the present one, with the present limits. */
   async reinstate(account: string, epoch: number, now: number): Promise<void> {
+    const present = await this.#stores.counters.read(account, []);
+    if (present?.header.epoch !== epoch) return;
     await reinstateEpoch(this.#stores.db, account, epoch);
     await this.load(account, "limits", epoch, now);
   }

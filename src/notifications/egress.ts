@@ -69,7 +69,8 @@ const refused = (): RefusedDestination =>
  * four endpoints with a dead one would stop every other. Inner networks have names that only the system's lookup knows.
  */
 export function systemResolve(allowPrivate: boolean): Resolve {
-  if (allowPrivate) return async (host) => (await lookup(host, { all: true })).map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+  if (allowPrivate)
+    return async (host) => (await lookup(host, { all: true })).map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   return async (host) => {
     const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
     const [four, six] = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);

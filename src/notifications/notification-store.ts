@@ -46,9 +46,7 @@ export async function listNotifications(
   const { after } = page;
   if (after) {
     const at = new Date(after.createdAt);
-    query = query.where((e) =>
-      e.or([e("created_at", "<", at), e.and([e("created_at", "=", at), e("seq", "<", BigInt(after.seq))])]),
-    );
+    query = query.where((e) => e.or([e("created_at", "<", at), e.and([e("created_at", "=", at), e("seq", "<", BigInt(after.seq))])]));
   }
   return (await reachPostgres(query.execute())).map((row) => ({
     id: row.id,

@@ -1,5 +1,5 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { LookupFunction } from "node:net";
 import { monotonicMs } from "../kernel/clock.ts";
 import { isPublicAddress } from "./address.ts";
@@ -81,6 +81,8 @@ function exchange(
     agent: false,
     lookup: pinned(addresses),
     maxHeaderSize: HEADER_BYTES_MAX,
+    // Said, so that no NODE_TLS_REJECT_UNAUTHORIZED of the environment turns it off.
+    rejectUnauthorized: true,
     signal,
   };
   return new Promise((resolve, reject) => {

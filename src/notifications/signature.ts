@@ -12,6 +12,7 @@ export const secretText = (secret: Buffer): string => SECRET_PREFIX + secret.toS
 /** The headers of Standard Webhooks: `webhook-timestamp` is this attempt's, in seconds; one signature a valid secret. */
 export function signedHeaders(message: string, now: number, body: Buffer, secrets: readonly Buffer[]): Record<string, string> {
   const timestamp = String(Math.floor(now / 1000));
-  const sign = (secret: Buffer): string => `v1,${createHmac("sha256", secret).update(`${message}.${timestamp}.`).update(body).digest("base64")}`;
+  const sign = (secret: Buffer): string =>
+    `v1,${createHmac("sha256", secret).update(`${message}.${timestamp}.`).update(body).digest("base64")}`;
   return { "webhook-id": message, "webhook-timestamp": timestamp, "webhook-signature": secrets.map(sign).join(" ") };
 }

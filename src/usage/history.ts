@@ -1,3 +1,4 @@
+import { QUANTITY_MAX } from "../kernel/quantity.ts";
 import { DAY_MS, dayWindow, HOUR_MS, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
 
 export const GRANULARITIES = ["hour", "day", "month"] as const;
@@ -60,3 +61,28 @@ export function levelSeries(changes: readonly LevelChange[], starts: readonly nu
   });
   return points;
 }
+
+/** One group's sums: numbers of spans, in no order, and their quantities, each joined by commas. */
+export interface GroupedSpans {
+  grp: string;
+  spans: string;
+  quantities: string;
+}
+
+/** Puts sums in the order of their spans, then of their groups. `starts` are the spans that the numbers count. Pure. */
+export function usageSeries(groups: readonly GroupedSpans[], starts: readonly number[]): HistoryPoint[] {
+  const bySpan = starts.map((): HistoryPoint[] => []);
+  const ordered = [...groups].sort((a, b) => (a.grp < b.grp ? -1 : 1));
+  for (const { grp, spans, quantities } of ordered) {
+    const sums = quantities.split(",");
+    spans.split(",").forEach((span, i) => {
+      const number = Number(span);
+      const start = starts[number];
+      if (start !== undefined) bySpan[number]?.push({ start, quantity: asQuantity(sums[i]), group: grp });
+    });
+  }
+  return bySpan.flat();
+}
+
+/** A sum as every store has it (weir_quantity): what is beyond ±(2^53 − 1) is cut off there. */
+const asQuantity = (sum = "0"): number => Math.max(-QUANTITY_MAX, Math.min(QUANTITY_MAX, Number(sum)));

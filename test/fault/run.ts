@@ -11,6 +11,7 @@ const LOAD_MS = 450;
 const TROUBLES_MAX = 2;
 /** One run in so many has no crash, only troubles. */
 const CALM_SHARE = 0.12;
+const BEFORE_STEP_MS = 60_000;
 const SETTLE_ATTEMPTS = 200;
 const UTC = { anchorDay: 1, timezone: "UTC" };
 
@@ -27,10 +28,7 @@ export async function runOnce(stage: Stage, seed: number, log: string[]): Promis
   const say = (line: string): void => void log.push(line);
   const crash = random() < CALM_SHARE ? null : choose(CRASHES, random);
   const troubles = Array.from({ length: Math.floor(random() * (TROUBLES_MAX + 1)) }, () => choose(TROUBLES, random));
-  // Noon of a later day, the month's last one where the run is to step over its end: keys are kept for a day only.
-  const tomorrow = dayWindow(stage.now).end;
-  const overMonth = troubles.some((trouble) => trouble.steps === "month");
-  await stage.setClock((overMonth ? monthWindow(tomorrow, UTC).end - DAY_MS : tomorrow) + DAY_MS / 2);
+  await stage.setClock(startOf(stage.now, troubles));
   const traffic = new Traffic(stage);
   const tenants = await createTenants(stage, traffic, random, seed);
   const callers = Array.from({ length: CALLERS }, (_, i) => traffic.call(seededRandom(seed * 31 + i), operations(tenants, seededRandom(seed * 37 + i), `${seed}-${i}`)));
@@ -45,6 +43,14 @@ export async function runOnce(stage: Stage, seed: number, log: string[]): Promis
   const judgement = await judge({ stage, traffic, tenants, unknown, losses, split: crash?.splits === true });
   traffic.close();
   return { ...judgement, seed, crash: crash?.name ?? "none", troubles: troubles.map((t) => t.name), log };
+}
+
+/** Noon of the next day, or a minute before the window's end that the run is to step over. */
+function startOf(now: number, troubles: readonly Fault[]): number {
+  const tomorrow = dayWindow(now).end;
+  if (troubles.some((trouble) => trouble.steps === "month")) return monthWindow(tomorrow, UTC).end - BEFORE_STEP_MS;
+  if (troubles.some((trouble) => trouble.steps === "day")) return tomorrow + DAY_MS - BEFORE_STEP_MS;
+  return tomorrow + DAY_MS / 2;
 }
 
 async function strike(stage: Stage, fault: Fault, afterMs: number, random: Random, say: (line: string) => void): Promise<void> {

@@ -5,8 +5,8 @@ import { openPostgres } from "../../src/stores/database.ts";
 import { LOOPBACK } from "../support/loopback.ts";
 
 const [, , databaseUrl = "", now = "0"] = process.argv;
-const { db, close } = openPostgres(databaseUrl, { poolSize: 2 });
-const dispatcher = new Dispatcher(db, new ManualClock(Number(now)), { egress: LOOPBACK });
+const postgres = openPostgres(databaseUrl, { poolSize: 2 });
+const dispatcher = new Dispatcher(postgres.db, new ManualClock(Number(now)), { egress: LOOPBACK });
 await dispatcher.deliverDue();
 await dispatcher.stop();
-await close();
+await postgres.close();

@@ -78,7 +78,8 @@ async function register(call: ReturnType<typeof caller>, body: object = {}): Pro
 }
 
 const last = (): Received => receiver.received.at(-1) as Received;
-const verify = (secret: string, { body, headers }: Received): unknown => new Webhook(secret).verify(body, headers as Record<string, string>);
+const verify = (secret: string, { body, headers }: Received): unknown =>
+  new Webhook(secret).verify(body, headers as Record<string, string>);
 
 test("an account registers an endpoint, tests it, reads its log and replays: the same message, byte for byte", async () => {
   const account = await newAccount();
@@ -86,13 +87,27 @@ test("an account registers an endpoint, tests it, reads its log and replays: the
   const { id, secret } = await register(call, { description: "main" });
   expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
   const tested = await call("POST", `/v1/webhooks/${id}/test`);
-  expect(tested).toMatchObject({ status: 202, body: { type: "webhook.test", status: "pending", attempts: [], nextAttemptAt: expect.any(String) as string } });
+  expect(tested).toMatchObject({
+    status: 202,
+    body: { type: "webhook.test", status: "pending", attempts: [], nextAttemptAt: expect.any(String) as string },
+  });
   await engine.outbox.deliverDue();
   const first = last();
-  expect(verify(secret, first)).toEqual({ type: "webhook.test", timestamp: new Date(clock.now()).toISOString(), data: { account, webhook: id } });
+  expect(verify(secret, first)).toEqual({
+    type: "webhook.test",
+    timestamp: new Date(clock.now()).toISOString(),
+    data: { account, webhook: id },
+  });
   const { body } = await call("GET", `/v1/webhooks/${id}/deliveries`);
   expect(body).toMatchObject({
-    deliveries: [{ id: tested.body["id"], messageId: first.headers["webhook-id"], status: "delivered", attempts: [{ number: 1, statusCode: 200, answer: "seen" }] }],
+    deliveries: [
+      {
+        id: tested.body["id"],
+        messageId: first.headers["webhook-id"],
+        status: "delivered",
+        attempts: [{ number: 1, statusCode: 200, answer: "seen" }],
+      },
+    ],
     nextCursor: null,
   });
   const one = `/v1/webhooks/${id}/deliveries/${String(tested.body["id"])}`;
@@ -142,7 +157,8 @@ describe("who may do what", () => {
     const call = await keyed("read_only", account);
     for (const url of ["/v1/webhooks", `/v1/webhooks/${id}`, `/v1/webhooks/${id}/deliveries`, "/v1/notifications"])
       expect((await call("GET", url)).status).toBe(200);
-    for (const url of ["", `/${id}/test`, `/${id}/rotate`, `/${id}/enable`]) expect((await call("POST", `/v1/webhooks${url}`, {})).status).toBe(403);
+    for (const url of ["", `/${id}/test`, `/${id}/rotate`, `/${id}/enable`])
+      expect((await call("POST", `/v1/webhooks${url}`, {})).status).toBe(403);
     expect((await call("DELETE", `/v1/webhooks/${id}`)).status).toBe(403);
   });
 
@@ -164,7 +180,8 @@ describe("who may do what", () => {
       ["GET", `/${mine}/deliveries/${delivery}`],
       ["POST", `/${mine}/deliveries/${delivery}/replay`],
     ];
-    for (const [method, url] of tries) expect({ method, url, status: (await thief(method, `/v1/webhooks${url}`)).status }).toEqual({ method, url, status: 404 });
+    for (const [method, url] of tries)
+      expect({ method, url, status: (await thief(method, `/v1/webhooks${url}`)).status }).toEqual({ method, url, status: 404 });
     expect((await owner("GET", `/v1/webhooks/${id}`)).status).toBe(200);
   });
 
@@ -218,11 +235,17 @@ test("a disabled endpoint says so, takes no test, and goes on where it stood onc
   await engine.outbox.deliverDue();
   expect((await call("GET", `/v1/webhooks/${id}`)).body).toMatchObject({ status: "disabled", disabledReason: "failing" });
   expect(await call("POST", `/v1/webhooks/${id}/test`)).toMatchObject({ status: 409, body: { code: "conflict" } });
-  expect((await call("GET", "/v1/notifications")).body).toMatchObject({ notifications: [{ type: "webhook.disabled", data: { webhook: id, reason: "failing" } }, {}, {}] });
+  expect((await call("GET", "/v1/notifications")).body).toMatchObject({
+    notifications: [{ type: "webhook.disabled", data: { webhook: id, reason: "failing" } }, {}, {}],
+  });
   failing = false;
   clock.advance(86_400_000);
   const before = receiver.received.length;
-  expect((await call("POST", `/v1/webhooks/${id}/enable`)).body).toMatchObject({ status: "enabled", disabledAt: null, firstFailureAt: null });
+  expect((await call("POST", `/v1/webhooks/${id}/enable`)).body).toMatchObject({
+    status: "enabled",
+    disabledAt: null,
+    firstFailureAt: null,
+  });
   await engine.outbox.deliverDue();
   expect(receiver.received).toHaveLength(before + 2);
 });
@@ -237,7 +260,7 @@ test("deliveries and notifications page newest first, those of one instant in th
   }
   const page = async (url: string, name: string): Promise<Record<string, unknown>[]> => {
     const all: Record<string, unknown>[] = [];
-    for (let cursor: unknown = ""; cursor !== null; ) {
+    for (let cursor: unknown = ""; cursor !== null;) {
       const { body } = await call("GET", `${url}?limit=3${cursor === "" ? "" : `&cursor=${String(cursor)}`}`);
       all.push(...(body[name] as Record<string, unknown>[]));
       cursor = body["nextCursor"];
@@ -246,7 +269,9 @@ test("deliveries and notifications page newest first, those of one instant in th
   };
   const notifications = await page("/v1/notifications", "notifications");
   expect(notifications.map(({ data }) => data)).toEqual([6, 5, 4, 3, 2, 1, 0].map((i) => ({ account, i })));
-  expect((await page(`/v1/webhooks/${id}/deliveries`, "deliveries")).map(({ messageId }) => messageId)).toEqual(notifications.map((one) => one["id"]));
+  expect((await page(`/v1/webhooks/${id}/deliveries`, "deliveries")).map(({ messageId }) => messageId)).toEqual(
+    notifications.map((one) => one["id"]),
+  );
   const forged = Buffer.from(JSON.stringify(["x", 1e300])).toString("base64url");
   expect((await call("GET", `/v1/notifications?cursor=${forged}`)).status).toBe(400);
 });
@@ -254,9 +279,13 @@ test("deliveries and notifications page newest first, those of one instant in th
 describe("the command line", () => {
   const weir = async (account: string, ...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> => {
     const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
-    const child = spawn(process.execPath, [join(ROOT, "src/cli/main.ts"), "--url", url, "--key", ADMIN_KEY, "--account", account, ...args], {
-      env: { PATH: process.env["PATH"] ?? "" },
-    });
+    const child = spawn(
+      process.execPath,
+      [join(ROOT, "src/cli/main.ts"), "--url", url, "--key", ADMIN_KEY, "--account", account, ...args],
+      {
+        env: { PATH: process.env["PATH"] ?? "" },
+      },
+    );
     const out = { stdout: "", stderr: "" };
     child.stdout.on("data", (chunk) => (out.stdout += String(chunk)));
     child.stderr.on("data", (chunk) => (out.stderr += String(chunk)));
@@ -274,9 +303,13 @@ describe("the command line", () => {
     expect((await weir(account, "webhooks", "list")).stdout).toContain(`${id}  enabled  usage.limit_reached  ${receiver.url}`);
     expect((await weir(account, "webhooks", "test", id)).code).toBe(0);
     await engine.outbox.deliverDue();
-    const { deliveries } = JSON.parse((await weir(account, "webhooks", "deliveries", id, "--json")).stdout) as { deliveries: { id: string }[] };
+    const { deliveries } = JSON.parse((await weir(account, "webhooks", "deliveries", id, "--json")).stdout) as {
+      deliveries: { id: string }[];
+    };
     const delivery = deliveries[0]?.id ?? "";
-    expect((await weir(account, "webhooks", "deliveries", id)).stdout).toMatch(new RegExp(`${delivery}.*webhook\\.test +delivered +1 +200`));
+    expect((await weir(account, "webhooks", "deliveries", id)).stdout).toMatch(
+      new RegExp(`${delivery}.*webhook\\.test +delivered +1 +200`),
+    );
     expect((await weir(account, "webhooks", "replay", id, delivery)).code).toBe(0);
     expect((await weir(account, "webhooks", "rotate", id, "--previous-secret-seconds", "60")).stdout).toMatch(/^whsec_\S+\n$/);
     expect((await weir(account, "webhooks", "enable", id)).code).toBe(0);
@@ -289,7 +322,12 @@ describe("the command line", () => {
     expect((await weir(account, "notifications")).stdout).toContain("Nothing yet");
     const facts = { meter: "state_requests", period: "day", used: 80, limit: 100, percent: 80, source: "cap" };
     await notify(engine.db, account, "k", "usage.threshold_reached", facts, clock.now());
-    expect((await weir(account, "notifications")).stdout).toContain("usage.threshold_reached  state_requests: 80 of 100 in the day (80 %, cap)");
-    expect(JSON.parse((await weir(account, "notifications", "--json")).stdout)).toMatchObject({ notifications: [{ data: { account, ...facts } }], nextCursor: null });
+    expect((await weir(account, "notifications")).stdout).toContain(
+      "usage.threshold_reached  state_requests: 80 of 100 in the day (80 %, cap)",
+    );
+    expect(JSON.parse((await weir(account, "notifications", "--json")).stdout)).toMatchObject({
+      notifications: [{ data: { account, ...facts } }],
+      nextCursor: null,
+    });
   });
 });

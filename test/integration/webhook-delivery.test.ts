@@ -60,7 +60,11 @@ test("a message is posted once, signed, as JSON, with what happened in it", asyn
   expect(to.received).toHaveLength(1);
   const [one] = to.received as [Received];
   const at = new Date(t.clock.now()).toISOString();
-  expect(JSON.parse(one.body)).toEqual({ type: "usage.limit_reached", timestamp: at, data: { account, meter: "state_requests", name: "Zoë ①" } });
+  expect(JSON.parse(one.body)).toEqual({
+    type: "usage.limit_reached",
+    timestamp: at,
+    data: { account, meter: "state_requests", name: "Zoë ①" },
+  });
   expect(one.headers).toMatchObject({ "content-type": "application/json", "webhook-timestamp": String(Math.floor(t.clock.now() / 1000)) });
   expect(one.headers["webhook-id"]).toMatch(/^msg_[0-9a-f]{32}$/);
   expect(byLibrary(webhook.secret, one)).toEqual(JSON.parse(one.body));
@@ -122,7 +126,11 @@ test("a message that never gets through has failed after eight attempts over mor
 describe("what a receiver may do to us", () => {
   const table: [name: string, answer: Parameters<typeof startReceiver>[0], attempt: object][] = [
     ["hangs", () => undefined, { statusCode: null, error: "timeout", answer: null }],
-    ["resets the connection", (response) => void response.socket?.resetAndDestroy(), { statusCode: null, error: "connection_reset", answer: null }],
+    [
+      "resets the connection",
+      (response) => void response.socket?.resetAndDestroy(),
+      { statusCode: null, error: "connection_reset", answer: null },
+    ],
     ["closes it", (response) => void response.socket?.end(), { statusCode: null, error: "connection_reset", answer: null }],
     [
       "redirects to a link-local address",
@@ -134,9 +142,21 @@ describe("what a receiver may do to us", () => {
       (response) => response.writeHead(307, { location: "/elsewhere" }).end(),
       { statusCode: 307, error: "redirect", answer: "" },
     ],
-    ["talks no HTTP", (response) => void response.socket?.end("220 smtp ready\r\n\r\n"), { statusCode: null, error: "invalid_answer", answer: null }],
-    ["answers 404", (response) => response.writeHead(404).end("x".repeat(5_000)), { statusCode: 404, error: "bad_status", answer: "x".repeat(1_024) }],
-    ["switches protocols", (response) => void response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"), { statusCode: null, error: "connection_reset", answer: null }],
+    [
+      "talks no HTTP",
+      (response) => void response.socket?.end("220 smtp ready\r\n\r\n"),
+      { statusCode: null, error: "invalid_answer", answer: null },
+    ],
+    [
+      "answers 404",
+      (response) => response.writeHead(404).end("x".repeat(5_000)),
+      { statusCode: 404, error: "bad_status", answer: "x".repeat(1_024) },
+    ],
+    [
+      "switches protocols",
+      (response) => void response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
+      { statusCode: null, error: "connection_reset", answer: null },
+    ],
   ];
   test.each(table)("one that %s is tried again, and the log says why", async (_name, answer, attempt) => {
     const { to, log } = await told(answer);
@@ -242,9 +262,9 @@ describe("one endpoint's trouble", () => {
 
 describe("an endpoint is disabled", () => {
   const notices = async (account: string) =>
-    (await t.db.selectFrom("notifications").select("data").where("account", "=", account).where("type", "=", "webhook.disabled").execute()).map(
-      ({ data }) => data,
-    );
+    (
+      await t.db.selectFrom("notifications").select("data").where("account", "=", account).where("type", "=", "webhook.disabled").execute()
+    ).map(({ data }) => data);
 
   test("at once by 410, and its account is told once, through its other endpoint", async () => {
     const gone = await receiver((response) => response.writeHead(410).end());

@@ -53,10 +53,20 @@ function check(world: World, process: Process, p: number, server: Server, bounds
   increment(server.totals, at);
   increment(world.spent, at);
   if (world.sealed.includes(loaded.epoch)) world.fault = `epoch ${loaded.epoch} spends after it was sealed`;
-  // A server that knows the present limit must keep it, unless another primary spends unseen.
-  if (!world.split && loaded.limit === world.limit && sumOf(world.spent) > world.limit) world.fault = "a unit was admitted beyond the present limit";
+  // A server that knows the present limit must keep it, unless another primary spends unseen. What nobody was told of and nobody holds counts for nothing.
+  if (!world.split && loaded.limit === world.limit && known(world) > world.limit) world.fault = "a unit was admitted beyond the present limit";
   process.step = { at: "reply", epoch: loaded.epoch };
   return true;
+}
+
+/** Units that anybody was told of, or that are held anywhere. */
+function known(world: World): number {
+  let sum = 0;
+  for (const at of world.spent.keys()) {
+    const held = world.servers.map((server) => (server.up ? (server.totals[at] ?? 0) : 0));
+    sum += Math.max(world.acknowledged[at] ?? 0, world.booked[at] ?? 0, ...held);
+  }
+  return sum;
 }
 
 function open(world: World, process: Process, server: Server, bounds: Bounds, mutation: Mutation | null): boolean {

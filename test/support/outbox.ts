@@ -32,7 +32,8 @@ export interface TestOutbox {
 /** The clock starts at the machine's time, because receivers compare a message's time with theirs. */
 export async function openTestOutbox(options: DispatcherOptions = {}): Promise<TestOutbox> {
   const stack = await createTestStack();
-  const { db, close } = openPostgres(stack.databaseUrl);
+  const postgres = openPostgres(stack.databaseUrl);
+  const { db } = postgres;
   const clock = new ManualClock(systemClock.now());
   const dispatchers: Dispatcher[] = [];
   const another = (more: DispatcherOptions = {}): Dispatcher => {
@@ -63,7 +64,7 @@ export async function openTestOutbox(options: DispatcherOptions = {}): Promise<T
     deliveries: (account, webhook) => listDeliveries(db, account, webhook, { after: null, limit: 1_000 }),
     stop: async () => {
       await Promise.all(dispatchers.map((one) => one.stop()));
-      await close();
+      await postgres.close();
       await stack.stop();
     },
   };

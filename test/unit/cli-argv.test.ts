@@ -48,6 +48,8 @@ test("every command of the contract is there, and says what it does", () => {
   expect(tree).toEqual({
     usage: [],
     limits: ["delete", "list", "set"],
+    notifications: [],
+    webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],
     pricing: [],
     state: ["create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
     check: [],

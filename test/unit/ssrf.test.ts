@@ -146,7 +146,8 @@ describe("a name that leads inside", () => {
     let asked = 0;
     // TEST-NET would be refused, so the first answer is this machine's loopback, with private addresses allowed; a second
     // lookup would lead to a port nobody listens on.
-    const resolve = async (): Promise<Address[]> => (asked++ === 0 ? [{ address: "127.0.0.1", family: 4 }] : [{ address: "127.0.0.2", family: 4 }]);
+    const resolve = async (): Promise<Address[]> =>
+      asked++ === 0 ? [{ address: "127.0.0.1", family: 4 }] : [{ address: "127.0.0.2", family: 4 }];
     const ended = await post({ ...request, url: `http://rebound.example.com:${port}/` }, { allowPrivate: true, resolve });
     expect(ended).toMatchObject({ statusCode: 200, answer: "inner" });
     expect(asked).toBe(1);
@@ -154,7 +155,7 @@ describe("a name that leads inside", () => {
 
   test("only after it was registered is refused when it is delivered", async () => {
     let asked = 0;
-    const egress = guarded(async () => (await (asked++ === 0 ? resolvesTo("93.184.216.34") : resolvesTo("127.0.0.1"))()));
+    const egress = guarded(async () => await (asked++ === 0 ? resolvesTo("93.184.216.34") : resolvesTo("127.0.0.1"))());
     expect(await checkNewUrl(request.url, egress)).toBe("https://rebound.example.com:8443/");
     expect(await post(request, egress)).toMatchObject({ error: "address_refused" });
   });
@@ -162,7 +163,10 @@ describe("a name that leads inside", () => {
 
 test("with private addresses allowed the same server is reached, so the refusals above were not a dead server's", async () => {
   for (const host of ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "0", "[::ffff:127.0.0.1]", "①②⑦.0.0.1"]) {
-    const ended = await post({ url: `http://${host}:${port}/`, headers: {}, body: Buffer.from("{}") }, { allowPrivate: true, resolve: resolvesTo() });
+    const ended = await post(
+      { url: `http://${host}:${port}/`, headers: {}, body: Buffer.from("{}") },
+      { allowPrivate: true, resolve: resolvesTo() },
+    );
     expect({ host, status: ended.statusCode }).toEqual({ host, status: 200 });
   }
 });

@@ -13,6 +13,7 @@ interface AccountOptions {
   plan?: string;
   billingAnchorDay?: number;
   timezone?: string;
+  rateAlert?: boolean;
 }
 
 type Account = Record<string, unknown> & { account?: string; id?: string };
@@ -68,16 +69,19 @@ function settings(command: Command): Command {
     .option("--email <email>", "where notices go")
     .option("--plan <plan>", "free, pro or one of the catalogue's own")
     .option("--billing-anchor-day <1-31>", "the day its billing months begin", integer(1, 31))
-    .option("--timezone <zone>", "the IANA zone its billing months begin in");
+    .option("--timezone <zone>", "the IANA zone its billing months begin in")
+    .option("--rate-alert", "tell of hours with ten times the usual usage")
+    .option("--no-rate-alert", "do not tell of such hours");
 }
 
-function settingsOf({ name, email, plan, billingAnchorDay, timezone }: AccountOptions): AccountOptions {
+function settingsOf({ name, email, plan, billingAnchorDay, timezone, rateAlert }: AccountOptions): AccountOptions {
   return {
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),
     ...(plan === undefined ? {} : { plan }),
     ...(billingAnchorDay === undefined ? {} : { billingAnchorDay }),
     ...(timezone === undefined ? {} : { timezone }),
+    ...(rateAlert === undefined ? {} : { rateAlert }),
   };
 }
 

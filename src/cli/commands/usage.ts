@@ -4,14 +4,17 @@ import { EXIT } from "../exit.ts";
 import { meterTable, type UsageAnswer } from "../meter-table.ts";
 import { usd } from "../terminal/figures.ts";
 import type { Surface } from "../terminal/surface.ts";
+import { historyOptions, refuseStray, showHistory, type HistoryOptions } from "./history.ts";
 
-interface UsageOptions {
+interface UsageOptions extends HistoryOptions {
   all?: boolean;
 }
 
 export function register(command: Command): void {
-  command.option("--all", "show meters without usage and without a limit too").action(
+  historyOptions(command.option("--all", "show meters without usage and without a limit too")).action(
     action<UsageOptions>(async (context, _args, options) => {
+      refuseStray(options);
+      if (options.history !== undefined) return showHistory(context, options.history, options);
       const usage = await context.api.call<UsageAnswer>("GET", "/v1/usage");
       show(context, usage, (body) => usageLines(body, options.all === true, context.out));
       return EXIT.ok;

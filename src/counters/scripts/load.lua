@@ -20,7 +20,7 @@ if opening then
   redis.call('DEL', KEYS[2], KEYS[3])
   -- Reservations of the last epoch hold nothing here; the earliest tells when they are to be cleared away.
   local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
-  h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or 0, 0, 0,
+  h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or new[1] * 1e9, 0, 0,
     tonumber(ARGV[15]), first[2] and tonumber(first[2]) or NONE, tonumber(ARGV[17]) }
 elseif not same_run or h[H_EPOCH] ~= new[H_EPOCH] then
   return { 0, packed and int(h[H_EPOCH]) or '0' }

@@ -14,6 +14,7 @@ import { accountOf, allow } from "../auth.ts";
 const HISTORY_DAYS_MAX = { hour: 400, day: 4_000, month: 40_000 };
 const HISTORY_DAYS_DEFAULT = { hour: 1, day: 30, month: 365 };
 const CSV = "text/csv; charset=utf-8";
+const JSON_TYPE = "application/json; charset=utf-8";
 
 const DESCRIPTION = [
   "Hours and days are UTC; a month is the account's billing month, so its point is what `GET /v1/usage` showed for it.",
@@ -68,9 +69,8 @@ export function historyRoutes(app: App, engine: Engine): void {
       const csv = query.format === undefined ? wantsCsv(request.headers.accept) : query.format === "csv";
       // A cache must not hand the one form to whoever asks for the other.
       void reply.header("vary", "accept");
-      // Serialized here: holding 26,000 points against their schema took twice as long as reading them.
       if (csv) return reply.type(CSV).serializer(String).send(csvOf(series, query.groupBy !== undefined));
-      return reply.type("application/json; charset=utf-8").serializer(JSON.stringify).send({ series: series.map(withIsoStart) });
+      return reply.type(JSON_TYPE).serializer(JSON.stringify).send({ series: withIsoStarts(series) });
     },
   });
 }
@@ -108,10 +108,18 @@ function wantsCsv(accept: string | undefined): boolean {
   return csv >= 0 && (json < 0 || csv < json);
 }
 
-const withIsoStart = (point: HistoryPoint): Omit<HistoryPoint, "start"> & { start: string } => ({ ...point, start: iso(point.start) });
+/** Points of one span stand together: each time is put into words once. */
+function withIsoStarts(series: readonly HistoryPoint[]): (Omit<HistoryPoint, "start"> & { start: string })[] {
+  let last = NaN;
+  let text = "";
+  return series.map(({ start, quantity, group }) => {
+    if (start !== last) text = iso((last = start));
+    return group === undefined ? { start: text, quantity } : { start: text, quantity, group };
+  });
+}
 
 /** RFC 4180. No group needs quotes: names of services and namespaces hold neither commas nor quotes. */
 function csvOf(series: readonly HistoryPoint[], grouped: boolean): string {
-  const lines = series.map(({ start, quantity, group }) => `${iso(start)},${quantity}${grouped ? `,${group ?? ""}` : ""}\r\n`);
+  const lines = withIsoStarts(series).map(({ start, quantity, group }) => `${start},${quantity}${grouped ? `,${group ?? ""}` : ""}\r\n`);
   return `start,quantity${grouped ? ",group" : ""}\r\n${lines.join("")}`;
 }

@@ -128,7 +128,8 @@ function changeRoutes(app: App, engine: Engine): void {
     schema: {
       tags,
       summary: "Give an endpoint a new secret; it is shown once",
-      description: "For `previousSecretSeconds` (default 86400, at most a week) each delivery is signed with both, so that no receiver misses one.",
+      description:
+        "For `previousSecretSeconds` (default 86400, at most a week) each delivery is signed with both, so that no receiver misses one.",
       params: webhookParams,
       body: rotationSchema.nullish(),
       response: { 200: withSecretSchema },
