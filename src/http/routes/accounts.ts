@@ -40,6 +40,11 @@ const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
 
 /** Accounts, for the operator; an account's own key may read its own. */
 export function accountRoutes(app: App, engine: Engine): void {
+  readingRoutes(app, engine);
+  changingRoutes(app, engine);
+}
+
+function readingRoutes(app: App, engine: Engine): void {
   app.route({
     method: "GET",
     url: "/v1/accounts",
@@ -75,7 +80,9 @@ export function accountRoutes(app: App, engine: Engine): void {
       return toAnswer(found);
     },
   });
+}
 
+function changingRoutes(app: App, engine: Engine): void {
   app.route({
     method: "PUT",
     url: "/v1/accounts/:account",

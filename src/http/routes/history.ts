@@ -20,7 +20,7 @@ const DESCRIPTION = [
   "Hours and days are UTC; a month is the account's billing month, so its point is what `GET /v1/usage` showed for it.",
   "Every span that touches `[from, to)` is answered whole, oldest first; `from` and `to` default to the last day, 30 days or year.",
   "It answers what is booked, about a second behind the checks; `GET /v1/usage` includes every answered one.",
-  "Of a counter a point is what was used in the span, corrections included (in the group `\"\"`: they belong to no service); spans without either are",
+  'Of a counter a point is what was used in the span, corrections included (in the group `""`: they belong to no service); spans without either are',
   "left out. Of a gauge it is the level at the span's end (so far, in the one under way), carried on where nothing changed, and kept",
   "per account only: it takes no `groupBy`. At most 400 days by hour, 4,000 by day and 40,000 by month.",
   "CSV with `Accept: text/csv` or `format=csv`: a header line, then `start,quantity` and, where grouped, `group`.",
@@ -69,8 +69,15 @@ export function historyRoutes(app: App, engine: Engine): void {
       const csv = query.format === undefined ? wantsCsv(request.headers.accept) : query.format === "csv";
       // A cache must not hand the one form to whoever asks for the other.
       void reply.header("vary", "accept");
-      if (csv) return reply.type(CSV).serializer(String).send(csvOf(series, query.groupBy !== undefined));
-      return reply.type(JSON_TYPE).serializer(JSON.stringify).send({ series: withIsoStarts(series) });
+      if (csv)
+        return reply
+          .type(CSV)
+          .serializer(String)
+          .send(csvOf(series, query.groupBy !== undefined));
+      return reply
+        .type(JSON_TYPE)
+        .serializer(JSON.stringify)
+        .send({ series: withIsoStarts(series) });
     },
   });
 }
@@ -102,7 +109,10 @@ function stretchOf(query: Query, now: number): Window {
 
 /** Whether a request that names no `format` is for CSV: it accepts that, and not JSON before it. */
 function wantsCsv(accept: string | undefined): boolean {
-  const types = (accept ?? "").toLowerCase().split(",").map((part) => part.split(";", 1)[0]?.trim());
+  const types = (accept ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((part) => part.split(";", 1)[0]?.trim());
   const csv = types.indexOf("text/csv");
   const json = types.indexOf("application/json");
   return csv >= 0 && (json < 0 || csv < json);

@@ -53,7 +53,13 @@ const toAnswer = (key: ApiKey): z.infer<typeof keySchema> => ({
 
 /** API keys: an account's under its path, the operator's under /v1/keys. */
 export function keyRoutes(app: App, engine: Engine): void {
-  const admin = allow("admin");
+  accountKeyRoutes(app, engine);
+  operatorKeyRoutes(app, engine);
+}
+
+const admin = allow("admin");
+
+function accountKeyRoutes(app: App, engine: Engine): void {
   const base = "/v1/accounts/:account/keys";
 
   app.route({
@@ -101,7 +107,9 @@ export function keyRoutes(app: App, engine: Engine): void {
     },
     handler: (request) => revoke(app, engine, request.params.account, request.params.id),
   });
+}
 
+function operatorKeyRoutes(app: App, engine: Engine): void {
   app.route({
     method: "POST",
     url: "/v1/keys",
