@@ -19,7 +19,7 @@ import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
 import { ensurePartitions } from "./ledger/ledger-store.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
-import { rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
+import { readingsBooked, rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher, type DispatcherOptions } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
@@ -98,6 +98,7 @@ export class Engine {
     this.limits = new LimitChanges(this.#stores, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
+    redis.hot.onDoubt(() => (unbooked.source = randomBase62(12)));
     redis.hot.onRunChange(() => void this.bookOwn().catch(this.#onTrouble));
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
@@ -185,7 +186,8 @@ export class Engine {
 
   async #bookForRecall(): Promise<void> {
     const now = this.clock.now();
-    const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
+    const { unbooked } = this.#stores;
+    const [outdated] = await Promise.all([bookOwn(this.db, unbooked, unbooked.accounts(), now), readingsBooked(this.db)]);
     // Not awaited: the account that is being loaded may be among them, and would wait for itself.
     for (const account of outdated) void this.#loader.refresh(account, now).catch(this.#onTrouble);
   }

@@ -162,8 +162,8 @@ export class AccountLoader {
   async reinstate(account: string, epoch: number, now: number): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
     if (present?.header.epoch !== epoch) return;
-    await reinstateEpoch(this.#stores.db, account, epoch);
-    await this.load(account, "limits", epoch, now);
+    const reinstated = await reinstateEpoch(this.#stores.db, account, epoch);
+    await this.load(account, reinstated ? "limits" : "lost", epoch, now);
   }
 
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */

@@ -5,11 +5,11 @@ import { placeOfObject } from "./operation.ts";
 /** Keeps this process' copy of what is about to be acknowledged: with Redis' it is the second one until Postgres has it. */
 export function acknowledge(unbooked: UnbookedTotals, operation: Operation, reply: Counted): void {
   if (operation.mode === "peek" || operation.mode === "reserve") return;
-  const { account, place, usage, storage, hour, now } = operation;
+  const { account, source, place, usage, storage, hour, now } = operation;
   const { header, objectBefore, objectAfter, integral } = reply;
   const bucket = Math.max(hour, header.day.start, header.month.start);
   for (const [meter, quantity] of usage) {
-    if (quantity > 0) unbooked.add(account, header.epoch, bucket, place, meter, quantity);
+    if (quantity > 0) unbooked.add(account, source, header.epoch, bucket, place, meter, quantity);
   }
   if (!storage || objectBefore === objectAfter) return;
   const { epoch, objectSeq: seq } = header;

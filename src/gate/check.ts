@@ -39,6 +39,7 @@ export class Decider {
     const operation = toOperation(stores, request, mode, now);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { generation } = stores.recall;
+      operation.source = stores.unbooked.source;
       const reply = await stores.counters.check(operation);
       // Called on meanwhile: our copies are booked without this one, and whoever called takes them for complete.
       if (operation.idempotency && generation !== stores.recall.generation && reply.status !== "load") throw unavailable("A steady view of the account");

@@ -47,6 +47,7 @@ export async function endReservation(
     usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
   };
   for (let round = 0; round < ROUNDS_MAX; round++) {
+    ending.source = stores.unbooked.source;
     const reply = await stores.counters.settle(ending);
     switch (reply.status) {
       case "load":
@@ -64,7 +65,7 @@ export async function endReservation(
         throw new WeirError("conflict", `Reservation ${id} was ${action === "settle" ? "released" : "settled"} already.`);
       case "ended":
       case "repeated":
-        if (reply.status === "ended") keepCopy(stores, account, reply, now);
+        if (reply.status === "ended") keepCopy(stores, ending, reply);
         return {
           id,
           status: action === "settle" ? "settled" : "released",
@@ -87,9 +88,9 @@ async function lostOrUnknown({ db }: GateStores, account: string, id: string, no
   return (await findAccount(db, account, now)) ? expired(id) : notFound(`Reservation ${id}`);
 }
 
-function keepCopy({ unbooked, storageMeter }: GateStores, account: string, ended: Ended, now: number): void {
+function keepCopy({ unbooked, storageMeter }: GateStores, { account, source, now }: Ending, ended: Ended): void {
   const { header, bucket, place, usage, object, objectBefore, objectAfter, gauge } = ended;
-  for (const [meter, quantity] of usage) unbooked.add(account, header.epoch, bucket, place, meter, quantity);
+  for (const [meter, quantity] of usage) unbooked.add(account, source, header.epoch, bucket, place, meter, quantity);
   if (objectBefore === objectAfter) return;
   unbooked.setLevel({
     account,

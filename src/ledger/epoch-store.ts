@@ -31,14 +31,22 @@ export async function yieldEpoch(db: Db, account: string, unused: number, presen
 
 /**
  * Makes an epoch that lives in Redis the account's present one again, where another was opened after it and never took its place: its
- * opener was killed, or did not hear Redis' answer. Should both live, in a split brain, each is charged with what it was granted.
+ * opener was killed, or did not hear Redis' answer. Answers false, changing nothing, unless this one has lived (it was granted something), is
+ * not sealed, and none after it has lived: it may have been installed late, over a loss, and the account must be opened anew.
  */
-export async function reinstateEpoch(db: Db, account: string, epoch: number): Promise<void> {
-  await reachPostgres(
-    sql`update accounts a set epoch = ${epoch}, foreign_seq = a.foreign_seq + 1
+export async function reinstateEpoch(db: Db, account: string, epoch: number): Promise<boolean> {
+  const { rows } = await reachPostgres(
+    sql<{ present: boolean }>`
+      with moved as (
+        update accounts a set epoch = ${epoch}, foreign_seq = a.foreign_seq + 1
         where a.account = ${account} and a.epoch <> ${epoch}
-          and not exists (select from grants g where g.account = a.account and g.epoch = ${epoch} and g.sealed_at is not null)`.execute(db),
+          and not exists (select from grants g where g.account = a.account and g.epoch > ${epoch})
+          and exists (select from grants g where g.account = a.account and g.epoch = ${epoch} and g.sealed_at is null)
+        returning a.account
+      )
+      select a.epoch = ${epoch} or exists (select from moved) as present from accounts a where a.account = ${account}`.execute(db),
   );
+  return rows[0]?.present ?? false;
 }
 
 /** Frees what an epoch was granted and did not spend. Only for an epoch that can spend no more and is booked to the last unit. */

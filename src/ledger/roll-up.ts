@@ -41,17 +41,21 @@ export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpR
   return report;
 }
 
+const readings = new WeakMap<Db, Set<Promise<unknown>>>();
+
+/** Resolves when whatever this process had read from Redis at this moment is booked, or could not be. */
+export async function readingsBooked(db: Db): Promise<void> {
+  await Promise.allSettled([...(readings.get(db) ?? [])]);
+}
+
 /** The same for named accounts, whether they are marked dirty or not. */
 export async function rollUpAccounts({ db, counters, storageMeter, tellCrossings }: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
   const { connection, keys } = counters;
-  const collected = await collect(connection, keys, accounts, now);
-  const copies: Copies = {
-    totals: collected.flatMap(bucketTotals),
-    levels: collected.flatMap((c) => objectLevels(c, storageMeter)),
-    gauges: collected.flatMap(gaugeBuckets),
-    keys: collected.flatMap(answeredKeys),
-  };
-  const outdated = new Set(await bookAll(db, copies));
+  const reading = readAndBook({ db, counters, storageMeter }, accounts, now);
+  const own = readings.get(db) ?? new Set<Promise<unknown>>();
+  readings.set(db, own.add(reading));
+  const { collected, copies, booked } = await reading.finally(() => own.delete(reading));
+  const outdated = new Set(booked);
   // Whoever booked foreign usage may have been killed before it told Redis: whoever comes next tells.
   const newest = await foreignSeqs(db, accounts);
   for (const { account, foreignSeq } of collected) if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
@@ -59,6 +63,17 @@ export async function rollUpAccounts({ db, counters, storageMeter, tellCrossings
   for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
   await Promise.all(collected.map((c) => markBooked(connection, keys, c)));
   return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
+}
+
+async function readAndBook({ db, counters, storageMeter }: Omit<RollUpStores, "tellCrossings">, accounts: string[], now: number) {
+  const collected = await collect(counters.connection, counters.keys, accounts, now);
+  const copies: Copies = {
+    totals: collected.flatMap(bucketTotals),
+    levels: collected.flatMap((c) => objectLevels(c, storageMeter)),
+    gauges: collected.flatMap(gaugeBuckets),
+    keys: collected.flatMap(answeredKeys),
+  };
+  return { collected, copies, booked: await bookAll(db, copies) };
 }
 
 function bucketTotals({ account, totals }: Collected): BucketTotal[] {

@@ -5,8 +5,12 @@ import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucke
  * Totals are cumulative and booked by "the greatest wins", so booking a copy that Redis also brings is harmless.
  */
 export class UnbookedTotals {
-  /** Names this process' totals in the ledger. Minted at every start: a host name would let a restarted counter hide an older one. */
-  readonly source: string;
+  /**
+   * Names what this process counts, in Redis and in the ledger. Minted at every start: a host name would let a restarted counter hide
+   * an older one. Minted anew too when answers of Redis were lost: Redis' total then holds what our copy does not, and counting on
+   * under one name, the greater of the two would hide the rest of the other (150 fault runs lost 106 units by it).
+   */
+  source: string;
   readonly #accounts = new Map<string, AccountTotals>();
 
   constructor(source: string) {
@@ -14,9 +18,9 @@ export class UnbookedTotals {
   }
 
   /** Adds an acknowledged quantity. `place` is `service/namespace`. */
-  add(account: string, epoch: number, bucket: number, place: string, meter: string, quantity: number): void {
+  add(account: string, source: string, epoch: number, bucket: number, place: string, meter: string, quantity: number): void {
     const totals = this.#of(account).totals;
-    const label = `${epoch}/${bucket}/${place}/${meter}`;
+    const label = `${source}/${epoch}/${bucket}/${place}/${meter}`;
     totals.set(label, (totals.get(label) ?? 0) + quantity);
   }
 
@@ -59,7 +63,7 @@ export class UnbookedTotals {
   totalsOf(account: string): BucketTotal[] {
     const totals = this.#accounts.get(account)?.totals ?? new Map<string, number>();
     return [...totals].map(([label, quantity]) => {
-      const [epoch, bucket, service, namespace, meter] = label.split("/");
+      const [source, epoch, bucket, service, namespace, meter] = label.split("/");
       return {
         account,
         epoch: Number(epoch),
@@ -67,7 +71,7 @@ export class UnbookedTotals {
         service: service ?? "",
         namespace: namespace ?? "",
         meter: meter ?? "",
-        source: this.source,
+        source: source ?? "",
         quantity,
       };
     });
@@ -83,8 +87,8 @@ export class UnbookedTotals {
     }
     // New answers are only ever added behind the booked ones.
     own.keys.splice(0, keys.length);
-    for (const { epoch, bucket, service, namespace, meter, quantity } of booked) {
-      const label = `${epoch}/${bucket}/${service}/${namespace}/${meter}`;
+    for (const { source, epoch, bucket, service, namespace, meter, quantity } of booked) {
+      const label = `${source}/${epoch}/${bucket}/${service}/${namespace}/${meter}`;
       // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
       if (bucket < openFrom && (own.totals.get(label) ?? 0) <= quantity) own.totals.delete(label);
     }

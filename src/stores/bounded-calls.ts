@@ -19,16 +19,18 @@ export class BoundedCalls {
   readonly #timeoutMs: number;
   readonly #inFlightMax: number;
   readonly #waitingMax: number;
+  readonly #onDoubt: () => void;
   readonly #inFlight = new Set<Pending>();
   #waiting: { run: () => void; fail: (error: Error) => void }[] = [];
   #next = 0;
   #watch: NodeJS.Timeout | null = null;
 
-  constructor(server: string, limits: { timeoutMs: number; inFlightMax: number; waitingMax: number }) {
+  constructor(server: string, limits: { timeoutMs: number; inFlightMax: number; waitingMax: number; onDoubt?: () => void }) {
     this.#server = server;
     this.#timeoutMs = limits.timeoutMs;
     this.#inFlightMax = limits.inFlightMax;
     this.#waitingMax = limits.waitingMax;
+    this.#onDoubt = limits.onDoubt ?? (() => {});
   }
 
   /** Runs `call` when there is room. Rejects with `unavailable` when the server is silent or too many wait. */
@@ -42,6 +44,7 @@ export class BoundedCalls {
 
   /** Fails everything under way or in line: the connection is gone, and with it every answer. */
   failAll(): void {
+    if (this.#inFlight.size > 0) this.#onDoubt();
     for (const pending of this.#inFlight) pending.fail(unavailable(this.#server));
     const waiting = this.#waiting.slice(this.#next);
     this.#waiting = [];

@@ -27,6 +27,8 @@ export interface RedisConnection {
   ready(timeoutMs: number): Promise<void>;
   /** Calls back whenever another incarnation than before is at the other end: what the last one held may be gone. */
   onRunChange(listener: () => void): void;
+  /** Calls back whenever calls that were sent are given up: whether they were carried out is unknown. */
+  onDoubt(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -34,7 +36,8 @@ export interface RedisConnection {
 export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
   const client = meteringClient(url);
   const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const calls = new BoundedCalls("Redis", { timeoutMs, inFlightMax: IN_FLIGHT_MAX, waitingMax: WAITING_MAX });
+  const calls = new BoundedCalls("Redis", { timeoutMs, inFlightMax: IN_FLIGHT_MAX, waitingMax: WAITING_MAX, onDoubt: () => doubters.forEach((tell) => tell()) });
+  const doubters: (() => void)[] = [];
   let runId: string | null = null;
   let lastRunId: string | null = null;
   const waiting = new Set<() => void>();
@@ -83,6 +86,7 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
         }, timeoutMs);
         waiting.add(wake);
       }),
+    onDoubt: (listener) => void doubters.push(listener),
     onRunChange: (listener) => void listeners.push(listener),
     close: async () => {
       await calls.run(() => client.quit()).catch(() => client.disconnect());

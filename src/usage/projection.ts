@@ -26,14 +26,16 @@ export const recentFrom = (now: number): number => hourStart(now - RATE_SPAN_MS)
  * question only the share that lies in it counts, as if its usage were spread evenly. Pure.
  */
 export function recentRate(buckets: readonly RecentBucket[], window: Window, since: number, now: number): Rate {
-  const from = Math.max(now - RATE_SPAN_MS, window.start, Math.min(since, now));
+  // Another process' clock may have made the account a moment after our now.
+  const began = Math.min(since, now);
+  const from = Math.max(now - RATE_SPAN_MS, window.start, began);
   const ordered = [...buckets].sort((a, b) => a.start - b.start);
   let quantity = 0n;
   ordered.forEach(({ start, quantity: booked }, i) => {
     const end = Math.min(hourStart(start) + HOUR_MS, ordered[i + 1]?.start ?? Infinity);
     // A bucket lies in one window: one that began before this one has nothing of it.
     if (start < window.start || start >= window.end || end <= from) return;
-    const first = Math.max(start, since);
+    const first = Math.max(start, began);
     quantity += (BigInt(booked) * BigInt(end - Math.max(first, from))) / BigInt(end - first);
   });
   return { quantity: Number(quantity), over: Math.max(now - from, RATE_SPAN_MIN_MS) };

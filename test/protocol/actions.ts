@@ -45,7 +45,7 @@ const current = (server: Server, mutation: Mutation | null): boolean =>
 function check(world: World, process: Process, p: number, server: Server, bounds: Bounds, mutation: Mutation | null): boolean {
   if (process.step.at !== "idle" || !server.up) return false;
   const { loaded } = server;
-  if (!loaded || !current(server, mutation)) return open(world, process, server, bounds, mutation);
+  if (!loaded || !current(server, mutation)) return open(world, process, server, 0, bounds, mutation);
   const spent = sumOf(server.totals, loaded.epoch);
   if (loaded.base + spent + 1 > loaded.limit) return false;
   if (spent + 1 > loaded.granted) return grant(world, process, server, spent, bounds, mutation);
@@ -69,9 +69,13 @@ function known(world: World): number {
   return sum;
 }
 
-function open(world: World, process: Process, server: Server, bounds: Bounds, mutation: Mutation | null): boolean {
+function open(world: World, process: Process, server: Server, replaces: number, bounds: Bounds, mutation: Mutation | null): boolean {
   if (world.lastEpoch >= bounds.epochs) return false;
   raise(world.booked, server.totals);
+  if (world.rollUp && mutation !== "nobody is recalled") {
+    raise(world.booked, world.rollUp);
+    world.rollUp = null;
+  }
   for (const [i, other] of world.processes.entries()) {
     if (mutation === "nobody is recalled" && other !== process) continue;
     raise(world.booked, copyTotals(other, i));
@@ -81,7 +85,7 @@ function open(world: World, process: Process, server: Server, bounds: Bounds, mu
   if (mutation === "seal at open") world.sealed = Array.from({ length: world.lastEpoch }, (_, i) => i + 1);
   world.lastEpoch += 1;
   world.epoch = world.lastEpoch;
-  process.step = { at: "opened", epoch: world.epoch, run: server.run, limit: world.limit, base: bookedElsewhere(world, world.epoch) };
+  process.step = { at: "opened", epoch: world.epoch, run: server.run, limit: world.limit, base: bookedElsewhere(world, world.epoch), replaces };
   return true;
 }
 
@@ -91,7 +95,7 @@ function install(world: World, process: Process, server: Server): boolean {
   process.step = { at: "idle" };
   // The message names the run it was meant for: another one refuses it.
   if (!server.up || server.run !== step.run) return true;
-  if (server.loaded?.run === server.run) {
+  if (server.loaded?.run === server.run && server.loaded.epoch !== step.replaces) {
     if (world.epoch === step.epoch) world.epoch = server.loaded.epoch;
     return true;
   }
@@ -104,8 +108,11 @@ function grant(world: World, process: Process, server: Server, spent: number, bo
   if (!loaded || loaded.limit !== world.limit) return false;
   const { epoch } = loaded;
   if (world.epoch !== epoch) {
-    // Its opener was killed, or another primary lives: the epoch is made the present one again, and asks again.
-    if (world.sealed.includes(epoch)) return false;
+    // It may have been installed late, after another had lived and was lost: what that one counted must be booked first.
+    const lived = (world.granted[epoch] ?? 0) > 0 && !world.sealed.includes(epoch);
+    const outlived = world.granted.some((lent, other) => other > epoch && lent > 0);
+    if (mutation !== "any epoch is reinstated" && (outlived || !lived)) return open(world, process, server, epoch, bounds, mutation);
+    // The opener of the later one was killed before it could install it: the one that lives is made the present one again.
     world.epoch = epoch;
     return true;
   }

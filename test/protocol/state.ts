@@ -14,6 +14,7 @@ export const MUTATIONS = [
   "roll-up adds",
   "nobody is recalled",
   "close without looking",
+  "any epoch is reinstated",
 ] as const;
 export type Mutation = (typeof MUTATIONS)[number];
 
@@ -61,7 +62,7 @@ export type Step =
   /** Postgres has granted; Redis has not heard. `again`: the message was already delivered once. */
   | { at: "granted"; epoch: number; run: number; granted: number; gift: number; again: boolean }
   /** Postgres has opened an epoch; it is not installed. */
-  | { at: "opened"; epoch: number; run: number; limit: number; base: number }
+  | { at: "opened"; epoch: number; run: number; limit: number; base: number; replaces: number }
   /** Redis has let go of a booked epoch; Postgres has not heard. */
   | { at: "closed"; epoch: number };
 

@@ -31,12 +31,42 @@ describe("the level at the end of each span", () => {
     ["nothing known", [], late, [null, null, null, null]],
     ["known before, never changed", [["2026-10-01T00:00", 7]], late, [7, 7, 7, 7]],
     ["known from the second span on", [["2026-11-21T11:59", 7]], late, [null, 7, 7, 7]],
-    ["a change exactly at an end belongs to the next span", [["2026-11-21T10:00", 1], ["2026-11-21T12:00", 2]], late, [1, 1, 2, 2]],
-    ["the last of several changes counts, down to 0", [["2026-11-21T10:00", 1], ["2026-11-21T10:10", 9], ["2026-11-21T10:20", 0]], late, [0, 0, 0, 0]],
-    ["the span under way shows the level so far, later ones nothing", [["2026-11-21T10:00", 1], ["2026-11-21T11:10", 5]], ms("2026-11-21T11:30"), [1, 5, null, null]],
+    [
+      "a change exactly at an end belongs to the next span",
+      [
+        ["2026-11-21T10:00", 1],
+        ["2026-11-21T12:00", 2],
+      ],
+      late,
+      [1, 1, 2, 2],
+    ],
+    [
+      "the last of several changes counts, down to 0",
+      [
+        ["2026-11-21T10:00", 1],
+        ["2026-11-21T10:10", 9],
+        ["2026-11-21T10:20", 0],
+      ],
+      late,
+      [0, 0, 0, 0],
+    ],
+    [
+      "the span under way shows the level so far, later ones nothing",
+      [
+        ["2026-11-21T10:00", 1],
+        ["2026-11-21T11:10", 5],
+      ],
+      ms("2026-11-21T11:30"),
+      [1, 5, null, null],
+    ],
     ["a span that begins now is under way", [["2026-11-21T10:00", 1]], ms("2026-11-21T12:00"), [1, 1, 1, null]],
   ])("%s", (_what, changes, now, expected) => {
-    const points = levelSeries(changes.map(([at, level]) => ({ at: ms(at), level })), hours, end, now);
+    const points = levelSeries(
+      changes.map(([at, level]) => ({ at: ms(at), level })),
+      hours,
+      end,
+      now,
+    );
     expect(hours.map((start) => points.find((p) => p.start === start)?.quantity ?? null)).toEqual(expected);
     expect(points).toHaveLength(expected.filter((level) => level !== null).length);
   });

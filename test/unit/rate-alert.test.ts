@@ -21,14 +21,29 @@ test.each<Case>([
   ["hours without usage do not count as hours", [...hours(23, 200), ...hours(40, 0, 24), at(2_000)], []],
   ["below the floor", [...hours(24, 1), at(999)], []],
   ["at the floor", [...hours(24, 1), at(1_000)], [["11:00", 1_000, 1]]],
-  ["the median, not the mean: one earlier peak does not hide the next", [...hours(30, 200), at(9_000_000, 31), at(2_000)], [["11:00", 2_000, 200]]],
+  [
+    "the median, not the mean: one earlier peak does not hide the next",
+    [...hours(30, 200), at(9_000_000, 31), at(2_000)],
+    [["11:00", 2_000, 200]],
+  ],
   ["of an even number the lower of the middle two", [...hours(12, 100), ...hours(12, 300, 13), at(1_000)], [["11:00", 1_000, 100]]],
   ["usage older than a week is not usual", [...hours(24, 200, 169), at(2_000)], []],
   ["a week back to the hour is", [...hours(24, 200, 145), at(2_000)], [["11:00", 2_000, 200]]],
   ["the hour under way is not looked at", [...hours(24, 200), at(9_000, -1)], []],
-  ["an hour the job missed, each against its own week", [...hours(24, 200, 3), at(3_000, 2), at(2_000, 1)], [["09:00", 3_000, 200], ["10:00", 2_000, 200]]],
+  [
+    "an hour the job missed, each against its own week",
+    [...hours(24, 200, 3), at(3_000, 2), at(2_000, 1)],
+    [
+      ["09:00", 3_000, 200],
+      ["10:00", 2_000, 200],
+    ],
+  ],
   ["an hour too long ago to be news", [...hours(24, 200, 4), at(3_000, 3)], []],
-  ["quantities up to 2^53 − 1", [...hours(24, 900_719_925_474_099), at(Number.MAX_SAFE_INTEGER)], [["11:00", Number.MAX_SAFE_INTEGER, 900_719_925_474_099]]],
+  [
+    "quantities up to 2^53 − 1",
+    [...hours(24, 900_719_925_474_099), at(Number.MAX_SAFE_INTEGER)],
+    [["11:00", Number.MAX_SAFE_INTEGER, 900_719_925_474_099]],
+  ],
 ])("%s", (_what, usage, expected) => {
   const shuffled = usage.toReversed();
   expect(unusualHours(shuffled, NOW).map(({ hour, quantity, median }) => [iso(hour).slice(11, 16), quantity, median])).toEqual(expected);
