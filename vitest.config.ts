@@ -9,12 +9,12 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"] } },
+      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/protocol/**/*.test.ts"] } },
       {
         extends: true,
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts", "test/fault/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts", "test/model/**/*.test.ts", "test/fault/**/*.test.ts"],
           globalSetup: ["test/support/global-setup.ts"],
         },
       },

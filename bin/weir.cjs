@@ -25,6 +25,9 @@ const SCRIPTS = {
   check: ["test/run.ts", "--checks-only"],
   format: ["test/format.ts"],
   generate: ["test/generate.ts"],
+  fault: ["test/fault/main.ts"],
+  model: ["test/model/main.ts"],
+  protocol: ["test/protocol/main.ts"],
 };
 
 main().catch((error) => {

@@ -98,7 +98,7 @@ export class Engine {
     this.limits = new LimitChanges(this.#stores, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
-    redis.hot.onDoubt(() => (unbooked.source = randomBase62(12)));
+    redis.hot.onDoubt(() => unbooked.renew());
     redis.hot.onRunChange(() => void this.bookOwn().catch(this.#onTrouble));
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());

@@ -2,8 +2,9 @@ import { findAccount } from "../accounts/account-store.ts";
 import { plan, type Catalog } from "../catalog/catalog.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
+import { sleep } from "../kernel/clock.ts";
 import { DAY_MS, PERIODS, windowsAt } from "../kernel/window.ts";
-import { hasLived, openEpoch, reinstateEpoch, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { hasLived, openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { Recall } from "../ledger/recall.ts";
@@ -14,8 +15,8 @@ import { limitsInForce } from "../limits/in-force.ts";
 import { lowestThreshold, thresholdsInForce, type TellReached, type Threshold } from "../limits/thresholds.ts";
 import type { Db } from "../stores/database.ts";
 
-/** Why a state cannot be used: see check.lua. */
-export type LoadReason = "absent" | "run" | "lost" | "turned" | "catalog" | "meter" | "limits";
+/** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
+export type LoadReason = "absent" | "run" | "lost" | "unlived" | "turned" | "catalog" | "meter" | "limits";
 
 /** The catalogue of the moment, and its version. */
 export interface CatalogSource {
@@ -42,6 +43,9 @@ interface Reading {
 
 /** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
 const OPEN_ATTEMPTS_MAX = 5;
+/** How often, and how far apart, an epoch that Postgres grants nothing is looked at before it is replaced. */
+const UNLIVED_LOOKS = 4;
+const UNLIVED_WAIT_MS = 15;
 
 /** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
 const OPENED_MAX = 100_000;
@@ -127,7 +131,7 @@ export class AccountLoader {
   }
 
   async #load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
-    if (reason !== "absent" && reason !== "run" && reason !== "lost") {
+    if (reason !== "absent" && reason !== "run" && reason !== "lost" && reason !== "unlived") {
       await this.#refresh(account, epoch, now);
       return;
     }
@@ -142,11 +146,14 @@ export class AccountLoader {
     if (reason !== "absent") await rollUpAccounts(this.#stores, [account], now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion } = await this.#account(account, now);
-      const epoch = await openEpoch(db, account, limitsVersion, now);
+      const unlived = reason === "unlived";
+      const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limitsVersion, now) : openEpoch(db, account, limitsVersion, now));
+      // It has been granted something meanwhile: it lives.
+      if (epoch === null && unlived) return;
       if (epoch === null) continue;
       const reading = await this.#read(account, now, epoch);
       const { loaded } = reading;
-      const answer = await counters.load(loaded, "open", reason === "lost" ? lostEpoch : 0);
+      const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
@@ -162,8 +169,14 @@ export class AccountLoader {
   async reinstate(account: string, epoch: number, now: number): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
     if (present?.header.epoch !== epoch) return;
-    const reinstated = await reinstateEpoch(this.#stores.db, account, epoch);
-    await this.load(account, reinstated ? "limits" : "lost", epoch, now);
+    for (let look = 1; ; look++) {
+      const standing = await reinstateEpoch(this.#stores.db, account, epoch);
+      if (standing === "present") return this.load(account, "limits", epoch, now);
+      if (standing === "outlived") return this.load(account, "lost", epoch, now);
+      // Most often another process is about to hand its number back.
+      if (look === UNLIVED_LOOKS) return this.load(account, "unlived", epoch, now);
+      await sleep(UNLIVED_WAIT_MS);
+    }
   }
 
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */

@@ -41,8 +41,11 @@ export class Decider {
       const { generation } = stores.recall;
       operation.source = stores.unbooked.source;
       const reply = await stores.counters.check(operation);
-      // Called on meanwhile: our copies are booked without this one, and whoever called takes them for complete.
-      if (operation.idempotency && generation !== stores.recall.generation && reply.status !== "load") throw unavailable("A steady view of the account");
+      if (generation !== stores.recall.generation && reply.status !== "load") {
+        // Called on meanwhile: our copies are booked without this answer, and whoever called takes them for complete.
+        stores.unbooked.renew();
+        throw unavailable("A steady view of the account");
+      }
       switch (reply.status) {
         case "load":
           // Another life may know another answer: what Postgres said before is out of date.

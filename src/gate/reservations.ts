@@ -48,7 +48,13 @@ export async function endReservation(
   };
   for (let round = 0; round < ROUNDS_MAX; round++) {
     ending.source = stores.unbooked.source;
+    const { generation } = stores.recall;
     const reply = await stores.counters.settle(ending);
+    if (generation !== stores.recall.generation && reply.status === "ended") {
+      // As in check.ts: the copy would come too late. Repeated, it finds the reservation ended, or lost with its store.
+      stores.unbooked.renew();
+      throw unavailable("A steady view of the account");
+    }
     switch (reply.status) {
       case "load":
         await loader.load(account, reply.reason, reply.epoch, now);

@@ -29,24 +29,40 @@ export async function yieldEpoch(db: Db, account: string, unused: number, presen
   );
 }
 
+/** Where an epoch stands that Redis lives in and Postgres grants nothing. */
+export type Standing = "present" | "unlived" | "outlived";
+
 /**
  * Makes an epoch that lives in Redis the account's present one again, where another was opened after it and never took its place: its
- * opener was killed, or did not hear Redis' answer. Answers false, changing nothing, unless this one has lived (it was granted something), is
- * not sealed, and none after it has lived: it may have been installed late, over a loss, and the account must be opened anew.
+ * opener was killed, or did not hear Redis' answer. Changes nothing where the epoch was never granted anything (`unlived`: it may have
+ * been installed late, over a loss), or where it is sealed or a later one has lived (`outlived`): then the account is to be opened anew.
  */
-export async function reinstateEpoch(db: Db, account: string, epoch: number): Promise<boolean> {
+export async function reinstateEpoch(db: Db, account: string, epoch: number): Promise<Standing> {
   const { rows } = await reachPostgres(
-    sql<{ present: boolean }>`
-      with moved as (
+    sql<{ standing: Standing }>`
+      with facts as (
+        select a.account, a.epoch = ${epoch} as present,
+          exists (select from grants g where g.account = a.account and g.epoch = ${epoch}) as lived,
+          exists (select from grants g where g.account = a.account
+                  and (g.epoch > ${epoch} or (g.epoch = ${epoch} and g.sealed_at is not null))) as outlived
+        from accounts a where a.account = ${account}
+      ), moved as (
         update accounts a set epoch = ${epoch}, foreign_seq = a.foreign_seq + 1
-        where a.account = ${account} and a.epoch <> ${epoch}
-          and not exists (select from grants g where g.account = a.account and g.epoch > ${epoch})
-          and exists (select from grants g where g.account = a.account and g.epoch = ${epoch} and g.sealed_at is null)
-        returning a.account
+        from facts f where a.account = f.account and not f.present and f.lived and not f.outlived
       )
-      select a.epoch = ${epoch} or exists (select from moved) as present from accounts a where a.account = ${account}`.execute(db),
+      select case when present or (lived and not outlived) then 'present' when outlived then 'outlived' else 'unlived' end as standing
+      from facts`.execute(db),
   );
-  return rows[0]?.present ?? false;
+  return rows[0]?.standing ?? "present";
+}
+
+/** Starts the account's next life in place of one that was granted nothing; null when it was after all, or the limits have changed. */
+export async function replaceUnlived(db: Db, account: string, unlived: number, limitsVersion: number, now: number): Promise<number | null> {
+  const { rows } = await reachPostgres(
+    sql<{ epoch: bigint | null }>`select weir_replace_unlived(${account}, ${unlived}, ${limitsVersion}, ${iso(now)}) as epoch`.execute(db),
+  );
+  const epoch = rows[0]?.epoch ?? null;
+  return epoch === null ? null : Number(epoch);
 }
 
 /** Frees what an epoch was granted and did not spend. Only for an epoch that can spend no more and is booked to the last unit. */

@@ -24,7 +24,12 @@ export interface RollUpStores {
   storageMeter: string;
   /** Tells of thresholds an account has reached: `meter/period/window start ms` → used. */
   tellCrossings: (account: string, crossings: ReadonlyMap<string, string>, now: number) => Promise<void>;
+  /** For tests alone, which end the roll-up between any two steps by throwing. */
+  onStep?: (step: RollUpStep) => void;
 }
+
+export const ROLL_UP_STEPS = ["read", "usage booked", "levels booked", "gauges booked", "told", "let go"] as const;
+export type RollUpStep = (typeof ROLL_UP_STEPS)[number];
 
 /**
  * Books what Redis holds: read marks, read totals, book the greatest in one statement, clear the marks that have not changed.
@@ -49,9 +54,10 @@ export async function readingsBooked(db: Db): Promise<void> {
 }
 
 /** The same for named accounts, whether they are marked dirty or not. */
-export async function rollUpAccounts({ db, counters, storageMeter, tellCrossings }: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
+export async function rollUpAccounts(stores: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
+  const { db, counters, tellCrossings, onStep = noStep } = stores;
   const { connection, keys } = counters;
-  const reading = readAndBook({ db, counters, storageMeter }, accounts, now);
+  const reading = readAndBook(stores, accounts, now);
   const own = readings.get(db) ?? new Set<Promise<unknown>>();
   readings.set(db, own.add(reading));
   const { collected, copies, booked } = await reading.finally(() => own.delete(reading));
@@ -61,19 +67,24 @@ export async function rollUpAccounts({ db, counters, storageMeter, tellCrossings
   for (const { account, foreignSeq } of collected) if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
   // Told before it is forgotten: a crossing whose telling failed stays, and is told by the next run.
   for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
+  onStep("told");
   await Promise.all(collected.map((c) => markBooked(connection, keys, c)));
+  onStep("let go");
   return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
 }
 
-async function readAndBook({ db, counters, storageMeter }: Omit<RollUpStores, "tellCrossings">, accounts: string[], now: number) {
+const noStep = (): void => {};
+
+async function readAndBook({ db, counters, storageMeter, onStep = noStep }: RollUpStores, accounts: string[], now: number) {
   const collected = await collect(counters.connection, counters.keys, accounts, now);
+  onStep("read");
   const copies: Copies = {
     totals: collected.flatMap(bucketTotals),
     levels: collected.flatMap((c) => objectLevels(c, storageMeter)),
     gauges: collected.flatMap(gaugeBuckets),
     keys: collected.flatMap(answeredKeys),
   };
-  return { collected, copies, booked: await bookAll(db, copies) };
+  return { collected, copies, booked: await bookAll(db, copies, onStep) };
 }
 
 function bucketTotals({ account, totals }: Collected): BucketTotal[] {

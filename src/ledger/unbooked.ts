@@ -1,3 +1,4 @@
+import { randomBase62 } from "../kernel/ids.ts";
 import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
 
 /**
@@ -10,11 +11,15 @@ export class UnbookedTotals {
    * an older one. Minted anew too when answers of Redis were lost: Redis' total then holds what our copy does not, and counting on
    * under one name, the greater of the two would hide the rest of the other (150 fault runs lost 106 units by it).
    */
-  source: string;
+  get source(): string {
+    return this.#source;
+  }
+
+  #source: string;
   readonly #accounts = new Map<string, AccountTotals>();
 
   constructor(source: string) {
-    this.source = source;
+    this.#source = source;
   }
 
   /** Adds an acknowledged quantity. `place` is `service/namespace`. */
@@ -43,6 +48,11 @@ export class UnbookedTotals {
   /** Notes the answer to an idempotency key. */
   setKey(key: AnsweredKey): void {
     this.#of(key.account).keys.push(key);
+  }
+
+  /** From here on counts under another name: what Redis has under this one may be more than what is copied here. */
+  renew(): void {
+    this.#source = randomBase62(12);
   }
 
   accounts(): string[] {

@@ -101,8 +101,11 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
     const snapshot = await counters.read(accountId, meters);
     // Only now: loading opens a new life where the last one was lost, and strands what that was lent.
     const told = snapshot !== null && snapshot.header.foreignSeq >= booked;
-    if (told && isCurrent(snapshot, windows, meters.length))
-      return { account, caps, snapshot, windows, stranded: await strandedOf(db, accountId, windows) };
+    if (told && isCurrent(snapshot, windows, meters.length)) {
+      // The counters' own windows, which a lagging clock does not know yet.
+      const counted = { day: snapshot.header.day, month: snapshot.header.month };
+      return { account, caps, snapshot, windows: counted, stranded: await strandedOf(db, accountId, counted) };
+    }
     // Whoever booked what another life counted may have been killed before it told Redis.
     await loader.load(accountId, snapshot ? (told ? "turned" : "limits") : "absent", snapshot?.header.epoch ?? 0, now);
   }

@@ -101,7 +101,9 @@ end
 if newer_limits then
   h[H_LIMITS], h[H_CATALOG], h[H_OBJECT_CEILING], h[H_PAYLOAD_CEILING] = new[H_LIMITS], new[H_CATALOG], new[H_OBJECT_CEILING], new[H_PAYLOAD_CEILING]
 end
-if newer_sums then h[H_FOREIGN] = new[H_FOREIGN] end
+-- Sums read for windows that are over say nothing of the present ones: taken for told, the present ones would never hear theirs.
+local behind = new[H_DAY] < h[H_DAY] or new[H_MONTH] < h[H_MONTH]
+if newer_sums and not behind then h[H_FOREIGN] = new[H_FOREIGN] end
 if turned[0] then h[H_DAY], h[H_DAY_END] = new[H_DAY], new[H_DAY_END] end
 if turned[PERIOD_SLOTS] then h[H_MONTH], h[H_MONTH_END] = new[H_MONTH], new[H_MONTH_END] end
 writes[#writes + 1] = 'h'
