@@ -124,7 +124,8 @@ async function holdStranded(stage: Stage, tenant: Tenant, losses: number, judgem
       from grants g join accounts a using (account)
       where g.account = ${tenant.account} and g.meter = ${meter} and g.period = ${period} and g.sealed_at is null and g.epoch <> a.epoch
       group by g.window_start`;
-    const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT), CALLERS_AT_ONCE * tenant.quantity);
+    // One grant, asked for when what was left of the one before did not do for those who asked: that rest is lost with it.
+    const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT)) + CALLERS_AT_ONCE * tenant.quantity;
     for (const row of rows) {
       const stranded = Number(row.stranded);
       judgement.stranded += stranded;
