@@ -1,4 +1,4 @@
-import type { Ended, Ending } from "../counters/settle-call.ts";
+import type { Ended, Ending, SettleReply } from "../counters/settle-call.ts";
 import { notFound, unavailable, validationFailed, WeirError } from "../kernel/errors.ts";
 import { findAccount } from "../accounts/account-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
@@ -47,14 +47,7 @@ export async function endReservation(
     usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
   };
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    ending.source = stores.unbooked.source;
-    const { generation } = stores.recall;
-    const reply = await stores.counters.settle(ending);
-    if (generation !== stores.recall.generation && reply.status === "ended") {
-      // As in check.ts: the copy would come too late. Repeated, it finds the reservation ended, or lost with its store.
-      stores.unbooked.renew();
-      throw unavailable("A steady view of the account");
-    }
+    const reply = await settleNow(stores, ending);
     switch (reply.status) {
       case "load":
         await loader.load(account, reply.reason, reply.epoch, now);
@@ -81,6 +74,19 @@ export async function endReservation(
     }
   }
   throw unavailable("A steady view of the account");
+}
+
+/** One call, under the source of the moment. */
+async function settleNow({ counters, recall, unbooked }: GateStores, ending: Ending): Promise<SettleReply> {
+  ending.source = unbooked.source;
+  const { generation } = recall;
+  const reply = await counters.settle(ending);
+  if (generation !== recall.generation && reply.status === "ended") {
+    // As in check.ts: the copy would come too late. Repeated, it finds the reservation ended, or lost with its store.
+    unbooked.renew();
+    throw unavailable("A steady view of the account");
+  }
+  return reply;
 }
 
 const expired = (id: string): WeirError =>

@@ -11,7 +11,11 @@ type BookStep = "usage booked" | "levels booked" | "gauges booked";
  * the key that keeps it from counting again, nor an answer without what it counted.
  * Answers the accounts whose present epoch must be told of new sums.
  */
-export async function bookAll(db: Db, { totals, levels, gauges, keys }: Copies, onStep: (step: BookStep) => void = () => {}): Promise<string[]> {
+export async function bookAll(
+  db: Db,
+  { totals, levels, gauges, keys }: Copies,
+  onStep: (step: BookStep) => void = () => {},
+): Promise<string[]> {
   const outdated = new Set<string>();
   for (const batch of batches(totals, keys)) for (const account of await bookUsage(db, batch.totals, batch.keys)) outdated.add(account);
   onStep("usage booked");

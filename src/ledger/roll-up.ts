@@ -50,7 +50,8 @@ const readings = new WeakMap<Db, Set<Promise<unknown>>>();
 
 /** Resolves when whatever this process had read from Redis at this moment is booked, or could not be. */
 export async function readingsBooked(db: Db): Promise<void> {
-  await Promise.allSettled([...(readings.get(db) ?? [])]);
+  const own = readings.get(db);
+  if (own) await Promise.allSettled(own);
 }
 
 /** The same for named accounts, whether they are marked dirty or not. */
@@ -64,7 +65,8 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
   const outdated = new Set(booked);
   // Whoever booked foreign usage may have been killed before it told Redis: whoever comes next tells.
   const newest = await foreignSeqs(db, accounts);
-  for (const { account, foreignSeq } of collected) if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
+  for (const { account, foreignSeq } of collected)
+    if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
   // Told before it is forgotten: a crossing whose telling failed stays, and is told by the next run.
   for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
   onStep("told");

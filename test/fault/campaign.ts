@@ -17,7 +17,12 @@ export interface Campaign {
 }
 
 /** Runs `runs` runs from `seed` on; run number n has the seed `seed + n`, so one run is repeated with `--runs 1`. */
-export async function campaign(options: { runs: number; seed: number; lanes?: number; told?: (report: RunReport, n: number) => void }): Promise<Campaign> {
+export async function campaign(options: {
+  runs: number;
+  seed: number;
+  lanes?: number;
+  told?: (report: RunReport, n: number) => void;
+}): Promise<Campaign> {
   const from = monotonicMs();
   const reports: RunReport[] = [];
   let ended = 0;
@@ -27,7 +32,8 @@ export async function campaign(options: { runs: number; seed: number; lanes?: nu
     while (next < options.runs) {
       const first = next;
       next += RUNS_PER_STAGE;
-      ended += await onStage(options, first, Math.min(options.runs, next), reports);
+      const endedHere = await onStage(options, first, Math.min(options.runs, next), reports);
+      ended += endedHere;
     }
   };
   await Promise.all(Array.from({ length: options.lanes ?? 1 }, lane));

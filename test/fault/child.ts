@@ -41,7 +41,10 @@ export class WeirProcess {
 
   /** Starts one and waits until it serves. `log` gets the lines it writes to stderr. */
   static async start(options: ChildOptions, log: (line: string) => void): Promise<WeirProcess> {
-    const child = fork(PROGRAM, [JSON.stringify(options)], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: ["--disable-warning=ExperimentalWarning"] });
+    const child = fork(PROGRAM, [JSON.stringify(options)], {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+    });
     killWith(child);
     let tail = "";
     child.stderr?.on("data", (bytes: Buffer) => {

@@ -46,7 +46,10 @@ async function failOver(stage: Stage, random: Random, log: (line: string) => voi
   // Split brain: one API keeps talking to the old primary, which knows nothing of the new one.
   const left = pick(stage.apis, random);
   log(`API ${left.process.pid} stays with the old primary`);
-  stage.useRedis(replica, stage.seats.filter((seat) => seat !== left));
+  stage.useRedis(
+    replica,
+    stage.seats.filter((seat) => seat !== left),
+  );
   await sleep(between(100, 300, random));
 }
 

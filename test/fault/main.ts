@@ -4,13 +4,19 @@ import { campaign, describeFailure } from "./campaign.ts";
 import { figures, writeProof } from "./proof.ts";
 
 const { values } = parseArgs({
-  options: { runs: { type: "string", default: "100" }, seed: { type: "string", default: "1" }, lanes: { type: "string", default: "1" }, write: { type: "boolean", default: false } },
+  options: {
+    runs: { type: "string", default: "100" },
+    seed: { type: "string", default: "1" },
+    lanes: { type: "string", default: "1" },
+    write: { type: "boolean", default: false },
+  },
 });
 const runs = Number(values.runs);
 const seed = Number(values.seed);
 const lanes = Number(values.lanes);
 if (!Number.isSafeInteger(lanes) || lanes < 1 || lanes > 16) throw new Error("--lanes takes a whole number from 1 to 16");
-if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed) || seed < 0) throw new Error("--runs and --seed take whole numbers");
+if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed) || seed < 0)
+  throw new Error("--runs and --seed take whole numbers");
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const result = await campaign({

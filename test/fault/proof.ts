@@ -10,7 +10,8 @@ const END = "<!-- /figures -->";
 
 /** A campaign's result in lines. */
 export function figures({ seed, seconds, reports, ended }: Campaign): string[] {
-  const total = (of: "operations" | "allowed" | "denied" | "overshoot" | "lost" | "twice" | "twiceInSplit" | "stranded"): number => reports.reduce((sum, report) => sum + report[of], 0);
+  const total = (of: "operations" | "allowed" | "denied" | "overshoot" | "lost" | "twice" | "twiceInSplit" | "stranded"): number =>
+    reports.reduce((sum, report) => sum + report[of], 0);
   const failed = reports.filter((report) => report.violations.length > 0);
   const lines = [
     `runs ${reports.length} (seeds ${seed}–${seed + reports.length - 1}), ${Math.round(seconds)} s`,
@@ -25,7 +26,8 @@ export function figures({ seed, seconds, reports, ended }: Campaign): string[] {
 function byCrash(reports: Campaign["reports"]): string[] {
   const groups = [...Map.groupBy(reports, (report) => report.crash)].toSorted(([a], [b]) => a.localeCompare(b, "en"));
   return groups.map(([crash, of]) => {
-    const sum = (name: "allowed" | "overshoot" | "lost" | "twice" | "stranded"): number => of.reduce((total, report) => total + report[name], 0);
+    const sum = (name: "allowed" | "overshoot" | "lost" | "twice" | "stranded"): number =>
+      of.reduce((total, report) => total + report[name], 0);
     return `  ${crash}: ${of.length} runs, ${sum("allowed")} allowed, over ${sum("overshoot")}, lost ${sum("lost")}, twice ${sum("twice")}, stranded ${sum("stranded")}`;
   });
 }

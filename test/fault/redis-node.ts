@@ -78,13 +78,31 @@ export class RedisNode {
   }
 
   async #run(extra: readonly string[]): Promise<void> {
-    const settings = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#dir, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"];
+    const settings = [
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.#dir,
+      "--save",
+      "",
+      "--appendonly",
+      "yes",
+      "--appendfsync",
+      "everysec",
+    ];
     const replication = ["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb"];
     const child = spawn("redis-server", [...settings, ...replication, "--maxmemory-policy", "noeviction", ...extra], { stdio: "ignore" });
     killWith(child);
     this.#process = child;
     const deadline = monotonicMs() + READY_TIME_LIMIT_MS;
-    while (!(await this.#ask((client) => client.ping()).then(() => true, () => false))) {
+    while (
+      !(await this.#ask((client) => client.ping()).then(
+        () => true,
+        () => false,
+      ))
+    ) {
       if (monotonicMs() > deadline) throw new Error(`redis-server on port ${this.port} does not answer`);
       await sleep(10);
     }
@@ -101,7 +119,15 @@ export class RedisNode {
   }
 
   async #ask<T>(use: (client: Redis) => Promise<T>): Promise<T> {
-    const client = new Redis({ host: "127.0.0.1", port: this.port, protocol: 2, lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, commandTimeout: 3_000 });
+    const client = new Redis({
+      host: "127.0.0.1",
+      port: this.port,
+      protocol: 2,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0,
+      commandTimeout: 3_000,
+    });
     client.on("error", () => {});
     try {
       await client.connect();

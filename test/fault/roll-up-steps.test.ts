@@ -53,9 +53,21 @@ async function tables(account: string): Promise<unknown> {
     .orderBy("bucket")
     .orderBy("meter")
     .orderBy("service");
-  const levels = db.selectFrom("object_levels").select(["service", "object", "bytes"]).where("account", "=", account).orderBy("service").orderBy("object");
-  const gauges = db.selectFrom("gauge_buckets").select(["bucket", "byte_milliseconds", "level"]).where("account", "=", account).orderBy("bucket");
-  const keys = db.selectFrom("idempotency_keys").select((eb) => eb.fn.countAll().as("keys")).where("account", "=", account);
+  const levels = db
+    .selectFrom("object_levels")
+    .select(["service", "object", "bytes"])
+    .where("account", "=", account)
+    .orderBy("service")
+    .orderBy("object");
+  const gauges = db
+    .selectFrom("gauge_buckets")
+    .select(["bucket", "byte_milliseconds", "level"])
+    .where("account", "=", account)
+    .orderBy("bucket");
+  const keys = db
+    .selectFrom("idempotency_keys")
+    .select((eb) => eb.fn.countAll().as("keys"))
+    .where("account", "=", account);
   return { usage: await usage.execute(), levels: await levels.execute(), gauges: await gauges.execute(), keys: await keys.execute() };
 }
 
@@ -76,7 +88,8 @@ async function live(between: () => Promise<void>): Promise<unknown> {
 function relativeTo(start: number, value: unknown): unknown {
   if (value instanceof Date) return value.getTime() - start;
   if (Array.isArray(value)) return value.map((item) => relativeTo(start, item));
-  if (typeof value === "object" && value !== null) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, relativeTo(start, item)]));
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, relativeTo(start, item)]));
   return value;
 }
 
@@ -93,7 +106,11 @@ it.each(ROLL_UP_STEPS)("writes the same tables when it is killed at: %s", async 
   const whole = await live(() => rollUp(stores(), t.clock.now()).then(() => {}));
   const killed = await live(async () => {
     await expect(rollUp(killedAt(step), t.clock.now())).rejects.toThrow("killed at");
-    await Promise.allSettled([rollUp(killedAt(step), t.clock.now()), rollUp(stores(), t.clock.now()), rollUp(killedAt(step), t.clock.now())]);
+    await Promise.allSettled([
+      rollUp(killedAt(step), t.clock.now()),
+      rollUp(stores(), t.clock.now()),
+      rollUp(killedAt(step), t.clock.now()),
+    ]);
   });
   expect(killed).toEqual(whole);
 });

@@ -31,8 +31,12 @@ export async function runOnce(stage: Stage, seed: number, log: string[]): Promis
   await stage.setClock(startOf(stage.now, troubles));
   const traffic = new Traffic(stage);
   const tenants = await createTenants(stage, traffic, random, seed);
-  const callers = Array.from({ length: CALLERS }, (_, i) => traffic.call(seededRandom(seed * 31 + i), operations(tenants, seededRandom(seed * 37 + i), `${seed}-${i}`)));
-  const strikes = [...(crash ? [crash] : []), ...troubles].map((fault) => strike(stage, fault, random() * LOAD_MS * 0.8, seededRandom(Math.floor(random() * 2 ** 32)), say));
+  const callers = Array.from({ length: CALLERS }, (_, i) =>
+    traffic.call(seededRandom(seed * 31 + i), operations(tenants, seededRandom(seed * 37 + i), `${seed}-${i}`)),
+  );
+  const strikes = [...(crash ? [crash] : []), ...troubles].map((fault) =>
+    strike(stage, fault, random() * LOAD_MS * 0.8, seededRandom(Math.floor(random() * 2 ** 32)), say),
+  );
   await Promise.all([...strikes, sleep(LOAD_MS)]);
   traffic.stop();
   await Promise.all(callers);
@@ -82,9 +86,9 @@ async function createTenants(stage: Stage, traffic: Traffic, random: Random, see
     { account: `c${seed}`, plan: "free", caps: [], quantity: 900 },
   ];
   for (const { account, plan, caps } of tenants) {
-    await expectOk(traffic.ask(0, "PUT", `/v1/accounts/${account}`, { plan }));
+    await expectOk(traffic.insist(0, "PUT", `/v1/accounts/${account}`, { plan }));
     for (const { meter, period, limit } of caps) {
-      await expectOk(traffic.ask(1 % stage.apis.length, "PUT", `/v1/usage/caps/${meter}`, { period, capValue: limit }, null, account));
+      await expectOk(traffic.insist(1 % stage.apis.length, "PUT", `/v1/usage/caps/${meter}`, { period, capValue: limit }, account));
     }
   }
   return tenants;

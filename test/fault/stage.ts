@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { monotonicMs, sleep } from "../../src/kernel/clock.ts";
 import { startPostgres, type PostgresServer } from "../../src/servers/postgres.ts";
-import { openPostgres, type Db } from "../../src/stores/database.ts";
+import { openPostgres, type Db, type Postgres } from "../../src/stores/database.ts";
 import { migrate } from "../../src/stores/migrate.ts";
 import { WeirProcess, type ChildOptions } from "./child.ts";
 import { RedisNode } from "./redis-node.ts";
@@ -40,9 +40,7 @@ export class Stage {
   ended = 0;
   /** Harness' own way to Postgres, past every proxy. */
   sql: postgres.Sql;
-  /** The same as the ledger's own queries take it. */
-  db: Db;
-  #closeDb: () => Promise<void>;
+  #ledger: Postgres;
   #databaseUrl: string;
   #databases = 0;
   #clockAt: number;
@@ -56,14 +54,22 @@ export class Stage {
     this.#clockAt = startAt;
     this.#log = log;
     this.sql = connect(server.url);
-    ({ db: this.db, close: this.#closeDb } = openPostgres(server.url, { poolSize: 1 }));
+    this.#ledger = openPostgres(server.url, { poolSize: 1 });
   }
 
   static async open(dataDir: string, startAt: number, log: (line: string) => void): Promise<Stage> {
-    const [server, redis] = await Promise.all([startPostgres({ dataDir, fast: true, maxConnections: MAX_CONNECTIONS }), RedisNode.start(dataDir)]);
+    const [server, redis] = await Promise.all([
+      startPostgres({ dataDir, fast: true, maxConnections: MAX_CONNECTIONS }),
+      RedisNode.start(dataDir),
+    ]);
     const stage = new Stage(dataDir, server, redis, startAt, log);
     await stage.#seatAll();
     return stage;
+  }
+
+  /** The same way, as the ledger's own queries take it. */
+  get db(): Db {
+    return this.#ledger.db;
   }
 
   /** What the clocks show, but for their skew. */
@@ -140,7 +146,7 @@ export class Stage {
   /** Books until nothing is left to book, in every process. */
   async bookAll(): Promise<void> {
     const deadline = monotonicMs() + BOOK_TIME_LIMIT_MS;
-    for (let failure = ""; ; ) {
+    for (let failure = ""; ;) {
       let dirty = 0;
       for (const { process } of this.seats) {
         dirty += await process.order({ kind: "book" }).catch((error: unknown) => {
@@ -155,12 +161,12 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.seats.map((seat) => seat.starting?.catch(() => {})));
+    await Promise.all(this.seats.map((seat) => (seat.starting ?? Promise.resolve()).catch(() => {})));
     await Promise.all(this.seats.map((seat) => seat.process.kill()));
     await Promise.all(this.seats.flatMap((seat) => [seat.redis.close(), seat.postgres.close()]));
     for (const node of [this.primary, ...this.abandoned]) await node.kill();
     await this.sql.end({ timeout: 1 }).catch(() => {});
-    await this.#closeDb().catch(() => {});
+    await this.#ledger.close().catch(() => {});
     await this.#postgres.stop();
   }
 
@@ -172,8 +178,8 @@ export class Stage {
     this.#databaseUrl = url.href;
     await this.sql.end();
     this.sql = connect(url.href);
-    await this.#closeDb();
-    ({ db: this.db, close: this.#closeDb } = openPostgres(url.href, { poolSize: 1 }));
+    await this.#ledger.close();
+    this.#ledger = openPostgres(url.href, { poolSize: 1 });
     await migrate(url.href);
     const roles = [...Array.from({ length: APIS }, () => "api" as const), ...Array.from({ length: WORKERS }, () => "worker" as const)];
     // The first alone: it puts the catalogue into the new database.
@@ -188,13 +194,24 @@ export class Stage {
   #startIn({ role, redis, postgres: pg, skewMs }: Omit<Seat, "process">): Promise<WeirProcess> {
     const url = new URL(this.#databaseUrl);
     url.port = String(pg.port);
-    const options = { role, databaseUrl: url.href, redisUrl: `redis://127.0.0.1:${redis.port}`, dataDir: this.#dataDir, adminKey: ADMIN_KEY };
+    const options = {
+      role,
+      databaseUrl: url.href,
+      redisUrl: `redis://127.0.0.1:${redis.port}`,
+      dataDir: this.#dataDir,
+      adminKey: ADMIN_KEY,
+    };
     return WeirProcess.start({ ...options, clock: Math.floor(this.now) + skewMs }, this.#log);
   }
 
   async #postgresAnswers(): Promise<void> {
     const deadline = monotonicMs() + POSTGRES_TIME_LIMIT_MS;
-    while (!(await this.sql`select 1`.then(() => true, () => false))) {
+    while (
+      !(await this.sql`select 1`.then(
+        () => true,
+        () => false,
+      ))
+    ) {
       if (monotonicMs() > deadline) throw new Error("Postgres does not come back");
       await sleep(50);
     }

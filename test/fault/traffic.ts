@@ -10,6 +10,8 @@ const TWICE_PERCENT = 10;
 const HANG_UP_PERCENT = 6;
 const AGAIN_PERCENT = 6;
 const HANG_UP_AFTER_MS = 6;
+const INSIST_TRIES = 20;
+const INSIST_PAUSE_MS = 250;
 
 export interface Operation {
   idempotencyKey: string;
@@ -99,18 +101,36 @@ export class Traffic {
     const outcome = answer.body.allowed ? "allowed" : "denied";
     const { decisionId = null } = answer.body;
     if (entry.outcome !== "unknown" && (entry.outcome !== outcome || entry.decisionId !== decisionId)) {
-      this.contradictions.push(`${entry.operation.idempotencyKey}: first ${entry.outcome} (${entry.decisionId}), then ${outcome} (${decisionId})`);
+      this.contradictions.push(
+        `${entry.operation.idempotencyKey}: first ${entry.outcome} (${entry.decisionId}), then ${outcome} (${decisionId})`,
+      );
       return;
     }
     entry.outcome = outcome;
     entry.decisionId = decisionId;
   }
 
+  /** As `ask`, for what may be repeated: again while no answer comes, since a server that has just been healed may take its time. */
+  async insist(api: number, method: string, path: string, body: unknown, account = ""): Promise<Answer> {
+    for (let left = INSIST_TRIES; ; left--) {
+      const answer = await this.ask(api, method, path, body, null, account).catch((error: unknown) => {
+        if (left === 0) throw error;
+        return null;
+      });
+      if (answer !== null && (answer.status !== 503 || left === 0)) return answer;
+      await sleep(INSIST_PAUSE_MS);
+    }
+  }
+
   /** One HTTP call to the API process number `api`; rejects when no answer comes. */
   ask(api: number, method: string, path: string, body: unknown, hangUpAfterMs: number | null = null, account = ""): Promise<Answer> {
     const port = this.#stage.apis[api]?.process.port ?? 0;
     return new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${ADMIN_KEY}`, ...(body ? { "content-type": "application/json" } : {}), ...(account ? { "weir-account": account } : {}) };
+      const headers = {
+        authorization: `Bearer ${ADMIN_KEY}`,
+        ...(body ? { "content-type": "application/json" } : {}),
+        ...(account ? { "weir-account": account } : {}),
+      };
       const call = request({ host: "127.0.0.1", port, method, path, agent: this.#agent, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -52,11 +52,28 @@ interface Booked {
 }
 
 /** Holds the ledger against what the callers know. Everything must be healed and booked. */
-export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: readonly Tenant[]; unknown: number; losses: number; split: boolean }): Promise<Judgement> {
+export async function judge(facts: {
+  stage: Stage;
+  traffic: Traffic;
+  tenants: readonly Tenant[];
+  unknown: number;
+  losses: number;
+  split: boolean;
+}): Promise<Judgement> {
   const { stage, traffic, tenants, unknown, losses, split } = facts;
   const violations = [...traffic.faults, ...(split ? [] : traffic.contradictions)];
   if (unknown > 0) violations.push(`${unknown} outcomes stay unknown: the system did not recover`);
-  const judgement: Judgement = { operations: traffic.known.length, allowed: 0, denied: 0, overshoot: 0, lost: 0, twice: 0, twiceInSplit: 0, stranded: 0, violations };
+  const judgement: Judgement = {
+    operations: traffic.known.length,
+    allowed: 0,
+    denied: 0,
+    overshoot: 0,
+    lost: 0,
+    twice: 0,
+    twiceInSplit: 0,
+    stranded: 0,
+    violations,
+  };
   for (const entry of traffic.known) {
     if (entry.outcome === "allowed") judgement.allowed += 1;
     if (entry.outcome === "denied") judgement.denied += 1;
@@ -73,7 +90,13 @@ export async function judge(facts: { stage: Stage; traffic: Traffic; tenants: re
   return judgement;
 }
 
-function holdAgainstCallers({ account }: Tenant, booked: readonly Booked[], known: readonly Known[], split: boolean, judgement: Judgement): void {
+function holdAgainstCallers(
+  { account }: Tenant,
+  booked: readonly Booked[],
+  known: readonly Known[],
+  split: boolean,
+  judgement: Judgement,
+): void {
   const acknowledged = new Map<string, number>();
   // While two primaries answer, each counts what is sent to it once: an operation that was sent again may stand in both.
   const excusable = new Map<string, number>();
@@ -130,15 +153,26 @@ async function holdStranded(stage: Stage, tenant: Tenant, losses: number, judgem
       const stranded = Number(row.stranded);
       judgement.stranded += stranded;
       if (stranded <= chunk * losses) continue;
-      judgement.violations.push(`${tenant.account} ${meter} per ${period} from ${iso(row.start.getTime())}: ${stranded} stranded by ${losses} losses`);
+      judgement.violations.push(
+        `${tenant.account} ${meter} per ${period} from ${iso(row.start.getTime())}: ${stranded} stranded by ${losses} losses`,
+      );
     }
   }
 }
 
-async function holdAgainstReport(stage: Stage, traffic: Traffic, tenant: Tenant, booked: readonly Booked[], judgement: Judgement): Promise<void> {
+async function holdAgainstReport(
+  stage: Stage,
+  traffic: Traffic,
+  tenant: Tenant,
+  booked: readonly Booked[],
+  judgement: Judgement,
+): Promise<void> {
   for (let api = 0; api < stage.apis.length; api++) {
-    const { status, body } = await traffic.ask(api, "GET", "/v1/usage", null, null, tenant.account);
-    const report = body as { windows?: Record<Period, { start: string; end: string }>; usage?: { meters: Record<Period, Record<string, number>> } };
+    const { status, body } = await traffic.insist(api, "GET", "/v1/usage", null, tenant.account);
+    const report = body as {
+      windows?: Record<Period, { start: string; end: string }>;
+      usage?: { meters: Record<Period, Record<string, number>> };
+    };
     if (status !== 200 || !report.windows || !report.usage) {
       judgement.violations.push(`${tenant.account}: usage answers ${status} ${body.detail}`);
       continue;
@@ -146,9 +180,12 @@ async function holdAgainstReport(stage: Stage, traffic: Traffic, tenant: Tenant,
     for (const period of ["day", "month"] as const) {
       const { start, end } = report.windows[period];
       for (const meter of ["state_requests", "state_sqlite_rows_written"]) {
-        const inWindow = booked.filter((row) => row.meter === meter && iso(row.bucket.getTime()) >= start && iso(row.bucket.getTime()) < end);
+        const inWindow = booked.filter(
+          (row) => row.meter === meter && iso(row.bucket.getTime()) >= start && iso(row.bucket.getTime()) < end,
+        );
         const told = report.usage.meters[period][meter];
-        if (told !== sum(inWindow)) judgement.violations.push(`${tenant.account} ${meter} per ${period}: usage says ${told}, the ledger ${sum(inWindow)}`);
+        if (told !== sum(inWindow))
+          judgement.violations.push(`${tenant.account} ${meter} per ${period}: usage says ${told}, the ledger ${sum(inWindow)}`);
       }
     }
   }
@@ -157,7 +194,9 @@ async function holdAgainstReport(stage: Stage, traffic: Traffic, tenant: Tenant,
 /** What the queries of sql/checks find. */
 async function invariantViolations(stage: Stage): Promise<string[]> {
   const results = await checkInvariants(stage.db, Math.ceil(stage.now) + SKEW_MS);
-  return results.filter(({ violations, finished }) => violations.length > 0 || !finished).map((r) => `sql/checks/${r.check}: ${JSON.stringify(r.violations.slice(0, 3))}`);
+  return results
+    .filter(({ violations, finished }) => violations.length > 0 || !finished)
+    .map((r) => `sql/checks/${r.check}: ${JSON.stringify(r.violations.slice(0, 3))}`);
 }
 
 const sum = (rows: readonly Booked[]): number => rows.reduce((total, row) => total + Number(row.quantity), 0);

@@ -27,7 +27,9 @@ function hold(model: Reference, subject: Subject, usage: Usage, decision: Decisi
   const now = subject.system.clock.now();
   const expected = model.allows(usage, now);
   if (decision.allowed !== expected && !(expected && subject.lost)) {
-    throw new Error(`${JSON.stringify(usage)}: the model says ${expected ? "allowed" : "denied"}, Weir ${decision.allowed ? "allowed" : "denied"} (${JSON.stringify(decision.denials)})`);
+    throw new Error(
+      `${JSON.stringify(usage)}: the model says ${expected ? "allowed" : "denied"}, Weir ${decision.allowed ? "allowed" : "denied"} (${JSON.stringify(decision.denials)})`,
+    );
   }
   if (decision.allowed && counts) model.count(usage, now);
 }
@@ -57,7 +59,9 @@ const keyed = (key: string, usage: Usage, processes: readonly number[]): Command
     // A key stands for one request, and is kept for a day: both are part of its name.
     const idempotencyKey = `${key}:${Math.floor(system.clock.now() / DAY_MS)}:${JSON.stringify(usage)}`;
     for (const process of processes) {
-      const decision = await system.engine(process).gate.check({ account, service: "s", namespace: "Room", usage, idempotencyKey }, system.clock.now());
+      const decision = await system
+        .engine(process)
+        .gate.check({ account, service: "s", namespace: "Room", usage, idempotencyKey }, system.clock.now());
       const before = model.answered(idempotencyKey);
       if (before === undefined) {
         hold(model, subject, usage, decision, true);
@@ -117,8 +121,12 @@ export function holdReport(process: number): (model: Reference, subject: Subject
     await system.bookAll();
     const { usage, windows } = await system.engine(process).usage(account);
     const now = system.clock.now();
-    const expected = Object.fromEntries(PERIODS.map((period) => [period, Object.fromEntries(METERS.map((meter) => [meter, model.used(meter, period, now)]))]));
-    const told = Object.fromEntries(PERIODS.map((period) => [period, Object.fromEntries(METERS.map((meter) => [meter, usage.meters[period][meter]]))]));
+    const expected = Object.fromEntries(
+      PERIODS.map((period) => [period, Object.fromEntries(METERS.map((meter) => [meter, model.used(meter, period, now)]))]),
+    );
+    const told = Object.fromEntries(
+      PERIODS.map((period) => [period, Object.fromEntries(METERS.map((meter) => [meter, usage.meters[period][meter]]))]),
+    );
     deepEqual(told, expected);
     deepEqual(usage.meters.month["state_sqlite_storage_bytes"], model.stored());
     deepEqual(Date.parse(windows.day.end) - Date.parse(windows.day.start), DAY_MS);
@@ -128,10 +136,17 @@ export function holdReport(process: number): (model: Reference, subject: Subject
 const meter = fc.constantFrom(...METERS);
 const period = fc.constantFrom(...PERIODS);
 const process = fc.nat({ max: 1 });
-const quantity = fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 9 }) }, { weight: 2, arbitrary: fc.nat({ max: 300 }) }, { weight: 1, arbitrary: fc.nat({ max: 4_000 }) });
+const quantity = fc.oneof(
+  { weight: 4, arbitrary: fc.nat({ max: 9 }) },
+  { weight: 2, arbitrary: fc.nat({ max: 300 }) },
+  { weight: 1, arbitrary: fc.nat({ max: 4_000 }) },
+);
 const usage = fc.dictionary(meter, quantity, { minKeys: 1, maxKeys: METERS.length, noNullPrototype: true });
 const object = fc.constantFrom("a", "b");
-const change = fc.oneof(fc.nat({ max: 100_000 }).map((set) => ({ set })), fc.integer({ min: -50_000, max: 50_000 }).map((delta) => ({ delta })));
+const change = fc.oneof(
+  fc.nat({ max: 100_000 }).map((set) => ({ set })),
+  fc.integer({ min: -50_000, max: 50_000 }).map((delta) => ({ delta })),
+);
 
 /** Commands in the mix of a busy account's bad day. */
 export const commands = fc.commands(
@@ -141,7 +156,9 @@ export const commands = fc.commands(
     fc.tuple(process, usage).map(([p, u]) => check(p, u, "peek")),
     fc.tuple(process, meter).map(([p, m]) => fill(p, m)),
     fc.tuple(process, meter).map(([p, m]) => fill(p, m)),
-    fc.tuple(fc.constantFrom("k1", "k2", "k3"), usage, fc.array(process, { minLength: 1, maxLength: 3 })).map(([k, u, ps]) => keyed(k, u, ps)),
+    fc
+      .tuple(fc.constantFrom("k1", "k2", "k3"), usage, fc.array(process, { minLength: 1, maxLength: 3 }))
+      .map(([k, u, ps]) => keyed(k, u, ps)),
     fc.tuple(meter, period, fc.nat({ max: 1_500 })).map(([m, p, value]) => setCap(m, p, value)),
     fc.tuple(meter, period).map(([m, p]) => removeCap(m, p)),
     fc.constantFrom("free" as const, "pro" as const).map(changePlan),

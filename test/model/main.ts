@@ -7,13 +7,18 @@ import { tempDir } from "../support/temp-dir.ts";
 import { checkModel } from "./property.ts";
 import { System } from "./system.ts";
 
-const { values } = parseArgs({ options: { runs: { type: "string", default: "200" }, seed: { type: "string", default: "1" }, path: { type: "string" } } });
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "200" }, seed: { type: "string", default: "1" }, path: { type: "string" } },
+});
 const runs = Number(values.runs);
 const seed = Number(values.seed);
 if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed)) throw new Error("--runs and --seed take whole numbers");
 
 const dir = tempDir("model");
-const [postgres, redis] = await Promise.all([startPostgres({ dataDir: dir.path, fast: true }), startRedis({ dataDir: dir.path, appendOnly: false })]);
+const [postgres, redis] = await Promise.all([
+  startPostgres({ dataDir: dir.path, fast: true }),
+  startRedis({ dataDir: dir.path, appendOnly: false }),
+]);
 try {
   await migrate(postgres.url);
   const system = await System.open({ databaseUrl: postgres.url, redisUrl: redis.url, keyPrefix: "model:" });

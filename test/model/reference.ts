@@ -23,7 +23,10 @@ export class Reference {
 
   used(meter: string, period: Period, now: number): number {
     const { start, end } = windowsAt(now, CALENDAR)[period];
-    return this.#entries.reduce((sum, entry) => (entry.meter === meter && entry.at >= start && entry.at < end ? sum + entry.quantity : sum), 0);
+    return this.#entries.reduce(
+      (sum, entry) => (entry.meter === meter && entry.at >= start && entry.at < end ? sum + entry.quantity : sum),
+      0,
+    );
   }
 
   total(meter: string): number {
@@ -50,7 +53,8 @@ export class Reference {
   allows(usage: Readonly<Record<string, number>>, now: number): boolean {
     return Object.entries(usage).every(
       ([meter, quantity]) =>
-        quantity === 0 || PERIODS.every((period) => this.limits(meter, period).every((limit) => this.used(meter, period, now) + quantity <= limit)),
+        quantity === 0 ||
+        PERIODS.every((period) => this.limits(meter, period).every((limit) => this.used(meter, period, now) + quantity <= limit)),
     );
   }
 

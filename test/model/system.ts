@@ -64,6 +64,13 @@ export class System {
 
   #start(): Promise<Engine> {
     const { databaseUrl, redisUrl, keyPrefix } = this.#stores;
-    return createEngine({ databaseUrl, redisUrl, redisPrefix: keyPrefix, clock: this.clock, redisTimeoutMs: 5_000, onTrouble: (error) => void process.stderr.write(`${String(error)}\n`) });
+    return createEngine({
+      databaseUrl,
+      redisUrl,
+      redisPrefix: keyPrefix,
+      clock: this.clock,
+      redisTimeoutMs: 5_000,
+      onTrouble: (error) => void process.stderr.write(`${String(error)}\n`),
+    });
   }
 }

@@ -1,4 +1,17 @@
-import { bookedElsewhere, copyTotals, increment, raise, slot, SOURCES, sumOf, type Bounds, type Mutation, type Process, type Server, type World } from "./state.ts";
+import {
+  bookedElsewhere,
+  copyTotals,
+  increment,
+  raise,
+  slot,
+  SOURCES,
+  sumOf,
+  type Bounds,
+  type Mutation,
+  type Process,
+  type Server,
+  type World,
+} from "./state.ts";
 
 /** What may happen next: changes the world and answers true, or answers false where it cannot happen. */
 export interface Action {
@@ -27,7 +40,8 @@ export function protocolActions(bounds: Bounds, mutation: Mutation | null): Acti
   }
   actions.push({ name: "worker: read", run: readTotals }, { name: "worker: book", run: (world) => bookTotals(world, mutation) });
   if (bounds.kinds.includes("lower")) {
-    for (const s of [0, 1]) actions.push({ name: `server ${s}: hears of sums and limits`, run: (world) => refresh(world, world.servers[s]) });
+    for (const s of [0, 1])
+      actions.push({ name: `server ${s}: hears of sums and limits`, run: (world) => refresh(world, world.servers[s]) });
     actions.push({ name: "lower the limit by one", run: (world) => lower(world, bounds) });
   }
   return actions;
@@ -54,7 +68,8 @@ function check(world: World, process: Process, p: number, server: Server, bounds
   increment(world.spent, at);
   if (world.sealed.includes(loaded.epoch)) world.fault = `epoch ${loaded.epoch} spends after it was sealed`;
   // A server that knows the present limit must keep it, unless another primary spends unseen. What nobody was told of and nobody holds counts for nothing.
-  if (!world.split && loaded.limit === world.limit && known(world) > world.limit) world.fault = "a unit was admitted beyond the present limit";
+  if (!world.split && loaded.limit === world.limit && known(world) > world.limit)
+    world.fault = "a unit was admitted beyond the present limit";
   process.step = { at: "reply", epoch: loaded.epoch };
   return true;
 }
@@ -85,7 +100,14 @@ function open(world: World, process: Process, server: Server, replaces: number, 
   if (mutation === "seal at open") world.sealed = Array.from({ length: world.lastEpoch }, (_, i) => i + 1);
   world.lastEpoch += 1;
   world.epoch = world.lastEpoch;
-  process.step = { at: "opened", epoch: world.epoch, run: server.run, limit: world.limit, base: bookedElsewhere(world, world.epoch), replaces };
+  process.step = {
+    at: "opened",
+    epoch: world.epoch,
+    run: server.run,
+    limit: world.limit,
+    base: bookedElsewhere(world, world.epoch),
+    replaces,
+  };
   return true;
 }
 
@@ -149,7 +171,11 @@ function tellGrantTwice(process: Process, server: Server, mutation: Mutation | n
   return true;
 }
 
-function hearGrant(server: Server, { epoch, run, granted, gift }: { epoch: number; run: number; granted: number; gift: number }, mutation: Mutation | null): void {
+function hearGrant(
+  server: Server,
+  { epoch, run, granted, gift }: { epoch: number; run: number; granted: number; gift: number },
+  mutation: Mutation | null,
+): void {
   const { loaded } = server;
   if (!server.up || !loaded || loaded.run !== run || loaded.epoch !== epoch || !current(server, mutation)) return;
   loaded.granted = mutation === "grants add up" ? loaded.granted + gift : Math.max(loaded.granted, granted);
@@ -192,7 +218,7 @@ function sealClosed(world: World, process: Process): boolean {
   if (process.step.at !== "closed") return false;
   const { epoch } = process.step;
   process.step = { at: "idle" };
-  if (!world.sealed.includes(epoch)) world.sealed = [...world.sealed, epoch].toSorted();
+  if (!world.sealed.includes(epoch)) world.sealed = [...world.sealed, epoch].toSorted((a, b) => a - b);
   return true;
 }
 

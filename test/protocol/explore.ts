@@ -74,7 +74,7 @@ function lost(world: World): string | null {
 
 function historyOf(visited: Map<string, Visited>, end: string): string[] {
   const history: string[] = [];
-  for (let at: string | null = end; at !== null; ) {
+  for (let at: string | null = end; at !== null;) {
     const step: Visited | undefined = visited.get(at);
     if (step?.by) history.unshift(step.by);
     at = step?.from ?? null;
