@@ -32,7 +32,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   keys: { group: OPERATE, summary: "API keys", load: () => import("./commands/keys.ts") },
   webhooks: { group: OPERATE, summary: "endpoints that are told, and their deliveries", load: () => import("./commands/webhooks.ts") },
   catalog: { group: OPERATE, summary: "meters, plans and prices as a file", load: () => import("./commands/catalog.ts") },
-  recount: { group: OPERATE, summary: "measure State's objects and reconcile their stored bytes", load: () => import("./commands/recount.ts") },
+  recount: {
+    group: OPERATE,
+    summary: "measure State's objects and reconcile their stored bytes",
+    load: () => import("./commands/recount.ts"),
+  },
   doctor: { group: OPERATE, summary: "what is wrong, and what to do", load: () => import("./commands/doctor.ts") },
 };
 

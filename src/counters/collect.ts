@@ -127,7 +127,13 @@ export async function markBooked(
     ...[...crossings].flat(),
     ...closedHours,
   ];
-  const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.dirtyOf(account), keys.crossings(account)];
+  const accountKeys = [
+    keys.state(account),
+    keys.changedObjects(account),
+    keys.keysToBook(account),
+    keys.dirtyOf(account),
+    keys.crossings(account),
+  ];
   const reply: unknown = await runScript(connection, BOOKED, [...accountKeys, ...hourKeys], args);
   return Number(reply) === 1;
 }
@@ -138,4 +144,5 @@ function pairs(flat: Reply | undefined): [field: Buffer, value: Buffer][] {
   return list.flatMap((field, i): [Buffer, Buffer][] => (i % 2 === 0 ? [[buffer(field), buffer(list[i + 1])]] : []));
 }
 
-const textPairs = (flat: Reply | undefined): [string, string][] => pairs(flat).map(([field, value]) => [field.toString(), value.toString()]);
+const textPairs = (flat: Reply | undefined): [string, string][] =>
+  pairs(flat).map(([field, value]) => [field.toString(), value.toString()]);

@@ -23,7 +23,8 @@ export function keySpace(prefix: string) {
     objects: (account: string) => `${tag(account)}:o:${account}`,
     changedObjects: (account: string) => `${tag(account)}:c:${account}`,
     /** `daysBack` 0 is the UTC day of `now`: a key is found for 24 to 48 hours. */
-    idempotency: (account: string, now: number, daysBack: -1 | 0 | 1) => `${tag(account)}:i:${account}:${Math.floor(now / DAY_MS) - daysBack}`,
+    idempotency: (account: string, now: number, daysBack: -1 | 0 | 1) =>
+      `${tag(account)}:i:${account}:${Math.floor(now / DAY_MS) - daysBack}`,
     keysToBook: (account: string) => `${tag(account)}:k:${account}`,
     reservations: (account: string) => `${tag(account)}:r:${account}`,
     expiries: (account: string) => `${tag(account)}:x:${account}`,

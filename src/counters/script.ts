@@ -31,7 +31,7 @@ export async function runScript(
   try {
     return (await connection.call((client) => client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw asUnavailable(error);
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw asUnavailable(demoted(connection, error));
   }
   try {
     return (await connection.call((client) => client.callBuffer("EVAL", text, keys.length, ...keys, ...args))) as Reply[];
@@ -45,6 +45,13 @@ const asUnavailable = (error: unknown): Error => (error instanceof WeirError ? e
 
 export const text = (reply: Reply | undefined): string => (Buffer.isBuffer(reply) ? reply.toString() : String(reply ?? ""));
 export const buffer = (reply: Reply | undefined): Buffer => (Buffer.isBuffer(reply) ? reply : Buffer.from(String(reply ?? "")));
+
+// A primary that has become a replica keeps its connections. Should it be promoted again, it is another incarnation on the same wire:
+// only a new connection asks which.
+function demoted(connection: RedisConnection, error: unknown): unknown {
+  if (error instanceof Error && error.message.startsWith("READONLY")) connection.client.disconnect(true);
+  return error;
+}
 
 /** For `.catch`: every fault of Redis is one error to callers. */
 export const redisFault = (error: unknown): never => {

@@ -147,7 +147,9 @@ export class AccountLoader {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion } = await this.#account(account, now);
       const unlived = reason === "unlived";
-      const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limitsVersion, now) : openEpoch(db, account, limitsVersion, now));
+      const epoch = await (unlived
+        ? replaceUnlived(db, account, lostEpoch, limitsVersion, now)
+        : openEpoch(db, account, limitsVersion, now));
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) continue;
@@ -158,7 +160,8 @@ export class AccountLoader {
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
       // What was booked between our reading the sums and our installing them found nobody to tell.
-      if (answer.installed && (await this.#read(account, now, epoch)).loaded.foreignSeq > loaded.foreignSeq) await this.#refresh(account, epoch, now);
+      if (answer.installed && (await this.#read(account, now, epoch)).loaded.foreignSeq > loaded.foreignSeq)
+        await this.#refresh(account, epoch, now);
       else if (answer.installed) await this.#tellReached(reading, now);
       return;
     }

@@ -59,9 +59,13 @@ export class Decider {
           await this.#lookUpKey(operation);
           break;
         case "keys-full":
-          throw new WeirError("rate_limited", "The account has used as many idempotency keys today as are kept; use none, or wait for the next UTC day.", {
-            retryAfterSeconds: Math.ceil((dayWindow(now).end - now) / 1000),
-          });
+          throw new WeirError(
+            "rate_limited",
+            "The account has used as many idempotency keys today as are kept; use none, or wait for the next UTC day.",
+            {
+              retryAfterSeconds: Math.ceil((dayWindow(now).end - now) / 1000),
+            },
+          );
         case "expire":
           await stores.counters.expire(request.account, now, now + ENDING_KEPT_MS);
           break;

@@ -27,8 +27,21 @@ export async function allowUnchecked(catalog: Catalog, record: RecordEvent, requ
   const { account, service, namespace, object } = request;
   const decisionId = newId("dec");
   const usage = Object.fromEntries(usageOf(catalog, request));
-  const data = { usage, ...(service === undefined ? {} : { service }), ...(namespace === undefined ? {} : { namespace }), ...(object === undefined ? {} : { object }) };
-  const event = { specversion: "1.0", id: decisionId, source: "weir:unchecked", type: "weir.usage", subject: account, time: iso(now), data };
+  const data = {
+    usage,
+    ...(service === undefined ? {} : { service }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(object === undefined ? {} : { object }),
+  };
+  const event = {
+    specversion: "1.0",
+    id: decisionId,
+    source: "weir:unchecked",
+    type: "weir.usage",
+    subject: account,
+    time: iso(now),
+    data,
+  };
   const { accepted, rejected } = await record(event, now);
   if (rejected[0]?.code === "not_found") throw notFound(`Account ${account}`);
   if (accepted !== 1) throw unavailable("Redis");

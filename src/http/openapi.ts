@@ -49,7 +49,8 @@ export const openApiDocument: SwaggerTransformObject = (document) => {
   const { openapiObject } = document;
   for (const path of Object.values(openapiObject.paths ?? {})) {
     for (const operation of Object.values(path ?? {})) {
-      if (typeof operation === "object" && "responses" in operation) operation.responses = { ...operation.responses, default: PROBLEM_REFERENCE };
+      if (typeof operation === "object" && "responses" in operation)
+        operation.responses = { ...operation.responses, default: PROBLEM_REFERENCE };
     }
   }
   return { ...openapiObject, components: { ...openapiObject.components, responses: { Problem: PROBLEM } } } as typeof openapiObject;

@@ -29,7 +29,12 @@ export function thresholdsInForce(catalog: Catalog, plan: Plan, caps: readonly C
   return catalog.meters.flatMap(({ name: meter, kind }) => {
     const gauge = kind === "gauge";
     const allowance = plan.allowances[meter];
-    const ofPlan = allowance ? thresholdsOf({ meter, gauge, period: gauge ? "month" : allowance.period, source: "plan", limit: allowance.quantity }, DEFAULT_NOTIFY_PERCENT) : [];
+    const ofPlan = allowance
+      ? thresholdsOf(
+          { meter, gauge, period: gauge ? "month" : allowance.period, source: "plan", limit: allowance.quantity },
+          DEFAULT_NOTIFY_PERCENT,
+        )
+      : [];
     const ofCaps = caps
       .filter((cap) => cap.meter === meter)
       .flatMap((cap) => thresholdsOf({ meter, gauge, period: cap.period, source: "cap", limit: cap.capValue }, cap.notifyAtPercent));

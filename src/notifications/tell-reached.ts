@@ -37,7 +37,8 @@ export class ThresholdTeller {
     if (!found) return;
     const { catalog } = this.#catalog;
     const thresholds = thresholdsInForce(catalog, plan(catalog, found.plan), await listCaps(this.#db, account));
-    for (const [field, used] of crossings) await this.tellReached(account, thresholds, figuresOf(field, Number(used), found.calendar, now), now);
+    for (const [field, used] of crossings)
+      await this.tellReached(account, thresholds, figuresOf(field, Number(used), found.calendar, now), now);
   };
 
   async #tell(account: string, threshold: Threshold, { window, used }: Figure, now: number): Promise<void> {

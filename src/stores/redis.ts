@@ -36,7 +36,12 @@ export interface RedisConnection {
 export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
   const client = meteringClient(url);
   const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const calls = new BoundedCalls("Redis", { timeoutMs, inFlightMax: IN_FLIGHT_MAX, waitingMax: WAITING_MAX, onDoubt: () => doubters.forEach((tell) => tell()) });
+  const calls = new BoundedCalls("Redis", {
+    timeoutMs,
+    inFlightMax: IN_FLIGHT_MAX,
+    waitingMax: WAITING_MAX,
+    onDoubt: () => doubters.forEach((tell) => tell()),
+  });
   const doubters: (() => void)[] = [];
   let runId: string | null = null;
   let lastRunId: string | null = null;
@@ -113,8 +118,10 @@ function meteringClient(url: string): Redis {
 }
 
 async function readRunId(client: Redis): Promise<string> {
-  const found = /^run_id:(\S+)/m.exec(await client.info("server"))?.[1];
-  if (found !== undefined) return found;
+  const run = /^run_id:(\S+)/m.exec(await client.info("server"))?.[1];
+  // A primary that lost its place and gets it back is the same run, with another's data: its replication id is a new one.
+  const lineage = /^master_replid:(\S+)/m.exec(await client.info("replication"))?.[1];
+  if (run !== undefined && lineage !== undefined) return `${run}.${lineage}`;
   await client.set(RUN_ID_KEY, randomUUID(), "NX");
   const minted = await client.get(RUN_ID_KEY);
   if (minted === null) throw unavailable("Redis");

@@ -36,7 +36,9 @@ it("a Redis that hangs is unavailable: never an allow, never a hang", async () =
   redis.kill("SIGSTOP");
   const answers = await Promise.allSettled(Array.from({ length: 600 }, (_, i) => check({ [i % 2 === 0 ? CLOSED_METER : OPEN_METER]: 1 })));
   redis.kill("SIGCONT");
-  expect(new Set(answers.map((a) => (a.status === "rejected" ? (a.reason as { code: string }).code : "allowed")))).toEqual(new Set(["unavailable"]));
+  expect(new Set(answers.map((a) => (a.status === "rejected" ? (a.reason as { code: string }).code : "allowed")))).toEqual(
+    new Set(["unavailable"]),
+  );
 });
 
 it("a Redis that is away refuses, but for meters whose policy allows; those are counted all the same", async () => {
@@ -45,7 +47,14 @@ it("a Redis that is away refuses, but for meters whose policy allows; those are 
   await expect(check({ [CLOSED_METER]: 1, [OPEN_METER]: 1 })).rejects.toMatchObject({ code: "unavailable" });
   await expect(check({ [OPEN_METER]: 1 }, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "unavailable" });
   expect(await check({ [OPEN_METER]: 5 })).toMatchObject({ allowed: true, degraded: true });
-  await expect(engine.gate.check({ account: "acct_nobody", usage: { [OPEN_METER]: 1 } }, clock.now())).rejects.toMatchObject({ code: "not_found" });
-  const [row] = await engine.db.selectFrom("usage_buckets").select("quantity").where("account", "=", account).where("source", "=", "events").execute();
+  await expect(engine.gate.check({ account: "acct_nobody", usage: { [OPEN_METER]: 1 } }, clock.now())).rejects.toMatchObject({
+    code: "not_found",
+  });
+  const [row] = await engine.db
+    .selectFrom("usage_buckets")
+    .select("quantity")
+    .where("account", "=", account)
+    .where("source", "=", "events")
+    .execute();
   expect(row?.quantity).toBe(5n);
 });

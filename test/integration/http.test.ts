@@ -43,10 +43,15 @@ describe("bad input to a check", () => {
 
   it.each(table)("%s", async (_name, body, status, code) => {
     const account = await t.newAccount();
-    const answer = await t.send("POST", "/v1/check", { body: body.replace("ACCOUNT", account), headers: { "content-type": "application/json" } });
+    const answer = await t.send("POST", "/v1/check", {
+      body: body.replace("ACCOUNT", account),
+      headers: { "content-type": "application/json" },
+    });
     expect(answer).toMatchObject({ status, body: { code, status } });
     expect(answer.headers["content-type"]).toMatch(/^application\/problem\+json/);
-    expect(Object.keys(answer.body)).toEqual(expect.arrayContaining(["type", "title", "detail", "instance", "message", "agent_instruction", "docs_url"]));
+    expect(Object.keys(answer.body)).toEqual(
+      expect.arrayContaining(["type", "title", "detail", "instance", "message", "agent_instruction", "docs_url"]),
+    );
     expect(await usedOf(account)).toBe(0);
   });
 
@@ -110,7 +115,9 @@ describe("who may do what", () => {
     const paths = Object.entries(t.app.swagger().paths ?? {});
     expect(paths.length).toBeGreaterThan(30);
     const silent = paths.flatMap(([path, operations]) =>
-      Object.entries((operations ?? {}) as Record<string, object>).filter(([, o]) => !("x-scopes" in o) && !("security" in o)).map(([method]) => `${method} ${path}`),
+      Object.entries((operations ?? {}) as Record<string, object>)
+        .filter(([, o]) => !("x-scopes" in o) && !("security" in o))
+        .map(([method]) => `${method} ${path}`),
     );
     expect(silent).toEqual([]);
   });
@@ -121,14 +128,18 @@ describe("checks in one request", () => {
     const account = await t.newAccount();
     await t.cap(account, "state_requests", "day", 10);
     const check = (n: number, of = account) => ({ account: of, usage: { state_requests: n } });
-    const { body } = await t.send("POST", "/v1/checks", { body: { checks: [check(6), check(6), check(1, "acct_nobody"), check(4), check(1)] } });
+    const { body } = await t.send("POST", "/v1/checks", {
+      body: { checks: [check(6), check(6), check(1, "acct_nobody"), check(4), check(1)] },
+    });
     const decisions = body["decisions"] as { allowed?: boolean; error?: { code: string } }[];
     expect(decisions.map((d) => d.error?.code ?? d.allowed)).toEqual([true, false, "not_found", true, false]);
   });
 
   it("are at most 1,000", async () => {
     const check = { account: await t.newAccount(), usage: { state_requests: 1 } };
-    expect((await t.send("POST", "/v1/checks", { body: { checks: Array(1_001).fill(check) } })).body).toMatchObject({ code: "validation_failed" });
+    expect((await t.send("POST", "/v1/checks", { body: { checks: Array(1_001).fill(check) } })).body).toMatchObject({
+      code: "validation_failed",
+    });
   });
 });
 

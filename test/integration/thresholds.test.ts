@@ -59,9 +59,21 @@ const table: [name: string, steps: (account: string) => Step[], expected: string
     ["threshold_reached 80% of 40 (cap)", "limit_reached 100% of 40 (cap)"],
   ],
   ["setting the same cap again tells nothing more", (account) => [80, () => cap(account, 100), 1], ["threshold_reached 80% of 100 (cap)"]],
-  ["a soft cap is told too", (account) => [() => cap(account, 10, { hardStop: false }), 12], ["threshold_reached 80% of 10 (cap)", "limit_reached 100% of 10 (cap)"]],
-  ["at 100 % there is one, not two", (account) => [() => cap(account, 10, { notifyAtPercent: 100 }), 10], ["limit_reached 100% of 10 (cap)"]],
-  ["at 1 % of 150 the second unit is it", (account) => [() => cap(account, 150, { notifyAtPercent: 1 }), 1, 1], ["threshold_reached 1% of 150 (cap)"]],
+  [
+    "a soft cap is told too",
+    (account) => [() => cap(account, 10, { hardStop: false }), 12],
+    ["threshold_reached 80% of 10 (cap)", "limit_reached 100% of 10 (cap)"],
+  ],
+  [
+    "at 100 % there is one, not two",
+    (account) => [() => cap(account, 10, { notifyAtPercent: 100 }), 10],
+    ["limit_reached 100% of 10 (cap)"],
+  ],
+  [
+    "at 1 % of 150 the second unit is it",
+    (account) => [() => cap(account, 150, { notifyAtPercent: 1 }), 1, 1],
+    ["threshold_reached 1% of 150 (cap)"],
+  ],
 ];
 
 describe("thresholds", () => {
@@ -101,7 +113,9 @@ describe("thresholds", () => {
     const account = await t.newAccount();
     await cap(account, 1_000);
     const engines = await Promise.all(Array.from({ length: 8 }, () => t.another()));
-    await Promise.all(engines.flatMap((e) => Array.from({ length: 150 }, () => e.gate.check({ account, usage: { [METER]: 1 } }, t.clock.now()))));
+    await Promise.all(
+      engines.flatMap((e) => Array.from({ length: 150 }, () => e.gate.check({ account, usage: { [METER]: 1 } }, t.clock.now()))),
+    );
     await Promise.all(engines.map((e) => e.rollUp()));
     expect(await told(account)).toEqual(["threshold_reached 80% of 1000 (cap)", "limit_reached 100% of 1000 (cap)"]);
   });
@@ -162,7 +176,13 @@ describe("the end of a window", () => {
     await t.engine.limits.changePlan(account, "pro", "now", t.clock.now());
     await t.engine.limits.putAccount(account, { plan: "free" }, t.clock.now());
     await t.engine.limits.putAccount(account, { plan: "free" }, t.clock.now());
-    const rows = await t.engine.db.selectFrom("notifications").select("data").where("account", "=", account).where("type", "=", "subscription.changed").orderBy("seq").execute();
+    const rows = await t.engine.db
+      .selectFrom("notifications")
+      .select("data")
+      .where("account", "=", account)
+      .where("type", "=", "subscription.changed")
+      .orderBy("seq")
+      .execute();
     expect(rows.map(({ data }) => data)).toMatchObject([
       { account, plan: "pro", previousPlan: "free" },
       { account, plan: "free", previousPlan: "pro" },
