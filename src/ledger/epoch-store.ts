@@ -65,6 +65,12 @@ export async function replaceUnlived(db: Db, account: string, unlived: number, l
   return epoch === null ? null : Number(epoch);
 }
 
+/** The account's present epoch, as Postgres has it; 0 before its first. */
+export async function presentEpoch(db: Db, account: string): Promise<number> {
+  const row = await reachPostgres(db.selectFrom("accounts").select("epoch").where("account", "=", account).executeTakeFirst());
+  return Number(row?.epoch ?? 0);
+}
+
 /** Frees what an epoch was granted and did not spend. Only for an epoch that can spend no more and is booked to the last unit. */
 export async function sealEpoch(db: Db, account: string, epoch: number, now: number): Promise<void> {
   await reachPostgres(

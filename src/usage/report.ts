@@ -10,6 +10,7 @@ import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/win
 import type { Cap } from "../limits/cap.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
+import { presentEpoch } from "../ledger/epoch-store.ts";
 import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
@@ -54,7 +55,7 @@ export interface UsageReport {
 }
 
 /** A load makes the state readable; a second look may meet the next window, a third would be a fault. */
-const READ_ATTEMPTS_MAX = 3;
+const READ_ATTEMPTS_MAX = 6;
 
 interface View {
   account: Account;
@@ -97,8 +98,14 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   const { meters } = catalog.catalog;
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-    const booked = (await foreignSeqs(db, [accountId])).get(accountId) ?? 0;
+    const [seqs, epoch] = await Promise.all([foreignSeqs(db, [accountId]), presentEpoch(db, accountId)]);
+    const booked = seqs.get(accountId) ?? 0;
     const snapshot = await counters.read(accountId, meters);
+    if (snapshot && snapshot.header.epoch !== epoch) {
+      // Two lives at once, as after a split brain: usage of the other is not foreign to Postgres, so nobody was told of it.
+      await loader.reinstate(accountId, snapshot.header.epoch, now);
+      continue;
+    }
     // Only now: loading opens a new life where the last one was lost, and strands what that was lent.
     const told = snapshot !== null && snapshot.header.foreignSeq >= booked;
     if (told && isCurrent(snapshot, windows, meters.length)) {
