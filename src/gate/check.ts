@@ -11,8 +11,8 @@ import { Granter, type Need } from "./granter.ts";
 import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
 
-/** Rounds of load, look up and grant before a check gives up: a first touch needs three, a race a few more. */
-const ROUNDS_MAX = 16;
+/** Rounds of load, look up and grant before a check gives up: a first touch needs three; of 2,000 at once, the last wait for a dozen grants. */
+const ROUNDS_MAX = 64;
 /** How a reservation ended is remembered this long: a repeated settle gets its first answer. */
 export const ENDING_KEPT_MS = DAY_MS;
 
