@@ -79,7 +79,7 @@ export class Deletions {
     // After a start the sweep may not have come to it yet.
     const running = paths.map((path) => this.#purges.get(path));
     // A purge that another sweep has begun meanwhile is passed over by ours, and waited for here.
-    const begun = async (): Promise<void> => void (await Promise.all(paths.map((path) => this.#purges.get(path))));
+    const begun = (): Promise<unknown> => Promise.all(paths.map((path) => this.#purges.get(path) ?? Promise.resolve()));
     await within(PURGE_WAIT_MS, Promise.all([...running, this.sweep()]).then(begun));
     if (this.#pendingOf(nameOf(namespace)).length > 0) throw busy(`A namespace ${namespace.name} is still being deleted`);
   }
