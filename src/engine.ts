@@ -1,4 +1,4 @@
-import { defaultCatalog, mergeCatalog } from "./catalog/parse.ts";
+import { defaultCatalog, mergeCatalog, withShippedOperations } from "./catalog/parse.ts";
 import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { examine } from "./doctor/examine.ts";
@@ -256,7 +256,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const background = openRedis(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
   try {
     await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS)]);
-    const version = (await loadCatalog(postgres.db)) ?? (await applyCatalog(postgres.db, defaultCatalog(), options.clock.now()));
+    const stored = await loadCatalog(postgres.db);
+    const catalog = stored ? withShippedOperations(stored.catalog) : defaultCatalog();
+    const version = await applyCatalog(postgres.db, catalog, options.clock.now());
     const engine = new Engine(options, postgres, { hot, background }, version);
     await engine.prepareLedger();
     await engine.join();

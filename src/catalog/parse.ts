@@ -49,6 +49,10 @@ export function defaultCatalog(): Catalog {
   return shipped;
 }
 
+/** `catalog` with the operations that ship since it was applied: a data plane newer than the document still knows what it counts. */
+export const withShippedOperations = (catalog: Catalog): Catalog =>
+  parseCatalog({ ...catalog, operations: { ...defaultCatalog().operations, ...catalog.operations } });
+
 function parsed<T extends z.ZodType>(schema: T, json: unknown): z.infer<T> {
   const result = schema.safeParse(json);
   if (!result.success) throw validationFailed(result.error.issues.slice(0, ERRORS_MAX).map(fieldError));

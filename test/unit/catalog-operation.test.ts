@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { operationUsage } from "../../src/catalog/operation.ts";
 import type { OperationFacts } from "../../src/catalog/operation.ts";
-import { defaultCatalog, mergeCatalog } from "../../src/catalog/parse.ts";
+import { defaultCatalog, mergeCatalog, withShippedOperations } from "../../src/catalog/parse.ts";
 
 const catalog = defaultCatalog();
 
@@ -24,6 +24,8 @@ describe("what an operation counts", () => {
     ["objects", { rows: 42 }, read(42)],
     ["delete-value", { hit: true }, written(1)],
     ["delete-value", { hit: false }, request],
+    ["clear", { rows: 3 }, written(3)],
+    ["clear", { rows: 0 }, written(1)],
     ["namespace-list", {}, request],
     ["namespace-create", {}, request],
     ["namespace-delete", {}, request],
@@ -31,6 +33,7 @@ describe("what an operation counts", () => {
     ["alarm-get", {}, read(1)],
     ["alarm-delete", {}, written(1)],
     ["alarm-delivery", {}, request],
+    ["websocket-open", {}, request],
     ["websocket-message", {}, request],
     ["websocket-message", { messages: 20 }, request],
     ["websocket-message", { messages: 21 }, { state_requests: 2 }],
@@ -69,6 +72,14 @@ describe("what an operation counts", () => {
     });
     expect(operationUsage(changed, "put", { rows: 3 })).toEqual({ state_requests: 1, state_sqlite_rows_written: 6 });
     expect(operationUsage(changed, "upload")).toEqual({ object_storage_class_a_operations: 1 });
+  });
+
+  test("a document that was applied before an operation existed gains it, and keeps what it counts otherwise", () => {
+    const { clear: _, ...older } = catalog.operations;
+    const put = { description: "", usage: { state_requests: 2 } };
+    const loaded = withShippedOperations({ ...catalog, operations: { ...older, put } });
+    expect(operationUsage(loaded, "clear", { rows: 3 })).toEqual(written(3));
+    expect(operationUsage(loaded, "put")).toEqual({ state_requests: 2 });
   });
 
   test("messages and time reported in parts count what they count at once", () => {
