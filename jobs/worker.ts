@@ -1,6 +1,6 @@
 import { Queue, Worker } from "bullmq";
 import type { Engine } from "../src/engine.ts";
-import { queueConnection } from "../src/stores/redis.ts";
+import { queueConnection, type RedisAddress } from "../src/stores/redis-servers.ts";
 import { forgetEvents } from "./forget-events.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import { deliverWebhooks } from "./deliver-webhooks.ts";
@@ -44,7 +44,7 @@ export interface Jobs {
 
 export interface JobsOptions {
   engine: Engine;
-  redisUrl: string;
+  redisUrl: RedisAddress;
   queueName: string;
   onTrouble: (error: unknown) => void;
 }

@@ -8,8 +8,8 @@ export interface Config {
   port: number;
   /** Null: Weir starts a Postgres of its own. */
   databaseUrl: string | null;
-  /** Null: Weir starts a Redis of its own. */
-  redisUrl: string | null;
+  /** One server, or nodes of a cluster. Null: Weir starts a Redis of its own. */
+  redisUrl: string | readonly string[] | null;
   /** The operator's key; null: the one in `credentials.json`, made on the first start. */
   adminKey: string | null;
   /** Absolute. */
@@ -69,9 +69,10 @@ const SCHEMA = z
     REDIS_CLUSTER_NODES: z
       .string()
       .refine(
-        (text) => text.split(",").every((node) => /^[^\s,]+:\d{1,5}$/.test(node.trim())),
-        "must be host:port pairs, separated by commas",
+        (text) => text.split(",").every((node) => /^(?:rediss?:\/\/[^\s,]*)?[^\s,/]+:\d{1,5}$/.test(node.trim())),
+        "must be host:port pairs, or URLs such as redis://:password@host:6379, separated by commas",
       )
+      .transform((text) => text.split(",").map((node) => node.trim()))
       .optional(),
     WEIR_ADMIN_KEY: z
       .string()
@@ -104,14 +105,14 @@ const SCHEMA = z
     if (env.WEIR_SMTP_URL !== undefined && env.WEIR_MAIL_FROM === undefined) {
       context.addIssue({ code: "custom", path: ["WEIR_MAIL_FROM"], message: "is needed with WEIR_SMTP_URL: mail wants a sender" });
     }
-    if (env.REDIS_CLUSTER_NODES !== undefined) {
-      const message = "is not supported yet: name one server in REDIS_URL";
+    if (env.REDIS_CLUSTER_NODES !== undefined && env.REDIS_URL !== undefined) {
+      const message = "and REDIS_URL exclude each other: name the cluster or the one server";
       context.addIssue({ code: "custom", path: ["REDIS_CLUSTER_NODES"], message });
     }
   });
 
 /** Values that are never repeated in a message. */
-const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "WEIR_ADMIN_KEY", "WEIR_SMTP_URL"]);
+const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "REDIS_CLUSTER_NODES", "WEIR_ADMIN_KEY", "WEIR_SMTP_URL"]);
 
 /** Reads Weir's settings; an empty variable counts as absent. Throws ConfigError with one sentence that names every fault. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -131,7 +132,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     host: found.WEIR_HOST,
     port: found.PORT,
     databaseUrl: found.DATABASE_URL ?? null,
-    redisUrl: found.REDIS_URL ?? null,
+    redisUrl: found.REDIS_CLUSTER_NODES ?? found.REDIS_URL ?? null,
     adminKey: found.WEIR_ADMIN_KEY ?? null,
     dataDir: resolve(found.WEIR_DATA_DIR),
     testClock: found.WEIR_TEST_CLOCK,

@@ -25,7 +25,8 @@ import { Dispatcher, type DispatcherOptions } from "./notifications/dispatcher.t
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
-import { COMMAND_TIMEOUT_MS, openRedis, type RedisConnection } from "./stores/redis.ts";
+import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
+import { openRedisServers, type RedisAddress, type RedisServers } from "./stores/redis-servers.ts";
 import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
 import { DAY_MS } from "./kernel/window.ts";
 
@@ -41,7 +42,7 @@ const RETELL_MS = 1_000;
 
 export interface EngineOptions {
   databaseUrl: string;
-  redisUrl: string;
+  redisUrl: RedisAddress;
   clock: Clock;
   /** How long a silent Redis is waited for, milliseconds; 200 unless told. */
   redisTimeoutMs?: number;
@@ -66,7 +67,7 @@ export class Engine {
   readonly #background: GateStores;
   readonly #loader: AccountLoader;
   readonly #recall: Recall;
-  readonly #connections: RedisConnection[];
+  readonly #redis: RedisServers[];
   readonly #closePostgres: () => Promise<void>;
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -76,14 +77,14 @@ export class Engine {
   constructor(
     options: EngineOptions,
     postgres: { db: Db; close(): Promise<void> },
-    redis: { hot: RedisConnection; background: RedisConnection },
+    redis: { hot: RedisServers; background: RedisServers },
     version: CatalogVersion,
   ) {
     const prefix = options.redisPrefix ?? "weir:";
     this.clock = options.clock;
     this.db = postgres.db;
     this.#closePostgres = () => postgres.close();
-    this.#connections = [redis.hot, redis.background];
+    this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
@@ -173,7 +174,9 @@ export class Engine {
   async rollUp(): Promise<RollUpReport> {
     const now = this.clock.now();
     const report = await rollUp(this.#background, now);
-    for (const account of report.outdated) await this.#loader.refresh(account, now);
+    let { fault } = report;
+    for (const account of report.outdated) await this.#loader.refresh(account, now).catch((error: Error) => (fault ??= error));
+    if (fault) throw fault;
     return report;
   }
 
@@ -206,8 +209,8 @@ export class Engine {
   /** Accounts with usage that is not booked yet; throws `unavailable` when a store is away. */
   async lag(): Promise<{ dirtyAccounts: number }> {
     await reachPostgres(this.db.selectFrom("catalog_versions").select("version").limit(1).execute());
-    const { connection, keys } = this.#background.counters;
-    return { dirtyAccounts: await dirtyCount(connection, keys) };
+    const { redis, keys } = this.#background.counters;
+    return { dirtyAccounts: await dirtyCount(redis, keys) };
   }
 
   get closed(): boolean {
@@ -223,7 +226,7 @@ export class Engine {
     await this.bookOwn().catch(this.#onTrouble);
     await this.#loader.closeEpochs(this.clock.now()).catch(this.#onTrouble);
     await this.#recall.leave().catch(this.#onTrouble);
-    await Promise.all(this.#connections.map((c) => c.close()));
+    await Promise.all(this.#redis.map((c) => c.close()));
     await this.#closePostgres();
   }
 
@@ -252,8 +255,8 @@ export const STORAGE_METER = "state_sqlite_storage_bytes";
 /** Connects to the stores (migrated already), seeds the catalogue where there is none, and answers the engine. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const postgres = openPostgres(options.databaseUrl);
-  const hot = openRedis(options.redisUrl, { commandTimeoutMs: options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS });
-  const background = openRedis(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
+  const hot = openRedisServers(options.redisUrl, { commandTimeoutMs: options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS });
+  const background = openRedisServers(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
   try {
     await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS)]);
     const stored = await loadCatalog(postgres.db);

@@ -10,6 +10,7 @@ import { WeirError } from "../kernel/errors.ts";
 import { systemResolve } from "../notifications/egress.ts";
 import { openState } from "../state/open-state.ts";
 import { migrate } from "../stores/migrate.ts";
+import type { RedisAddress } from "../stores/redis-servers.ts";
 
 export const DEMO_ACCOUNT = "acct_demo";
 const DEMO_PLAN = "free";
@@ -19,7 +20,7 @@ const QUEUE_NAME = "jobs";
 export interface Ground {
   config: Config;
   databaseUrl: string;
-  redisUrl: string;
+  redisUrl: RedisAddress;
   /** Whether our own Redis keeps what it acknowledges; null for a Redis that REDIS_URL names. */
   redisDurable: boolean | null;
   /** The operator's key, scope `admin`. */
@@ -85,7 +86,7 @@ async function connect(options: Parameters<typeof createEngine>[0]): Promise<Eng
     return await createEngine(options);
   } catch (error) {
     if (!(error instanceof WeirError && error.code === "unavailable")) throw error;
-    throw new Error("Redis or Postgres does not answer: see REDIS_URL and DATABASE_URL.", { cause: error });
+    throw new Error("Redis or Postgres does not answer: see REDIS_URL (or REDIS_CLUSTER_NODES) and DATABASE_URL.", { cause: error });
   }
 }
 

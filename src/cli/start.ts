@@ -8,6 +8,7 @@ import { lockDataDir, lockHolder } from "../servers/data-dir.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { writePrivate } from "../servers/private-folder.ts";
 import { startRedis } from "../servers/redis.ts";
+import type { RedisAddress } from "../stores/redis-servers.ts";
 import type { ServerDeath, ServerEvents } from "../servers/supervised.ts";
 import { EXIT } from "./exit.ts";
 import { DEMO_ACCOUNT, serve } from "./serve.ts";
@@ -83,7 +84,7 @@ async function openPostgres(config: Config, closers: Closers): Promise<string> {
   return server.url;
 }
 
-async function openRedis(config: Config, closers: Closers): Promise<{ url: string; durable: boolean | null }> {
+async function openRedis(config: Config, closers: Closers): Promise<{ url: RedisAddress; durable: boolean | null }> {
   // Of a server that is not ours, only asking it tells whether it keeps what it is given.
   if (config.redisUrl !== null) return { url: config.redisUrl, durable: null };
   const server = await startRedis({ dataDir: config.dataDir, log: say, ...supervision("Redis") });

@@ -1,9 +1,10 @@
-import { unavailable } from "../kernel/errors.ts";
+import { unavailable, WeirError } from "../kernel/errors.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
+import type { RedisServers } from "../stores/redis-servers.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readHeader } from "./layout.ts";
-import { buffer, redisFault, runScript, script, type Reply } from "./script.ts";
+import { ask, buffer, runScript, script, type Reply } from "./script.ts";
 
 const BOOKED = script("booked");
 const COLLECT = script("collect");
@@ -42,46 +43,72 @@ export interface Collected {
 type PipelineReply = [error: Error | null, result: unknown];
 
 async function pipelined(connection: RedisConnection, commands: [string, ...(string | number)[]][]): Promise<unknown[]> {
-  if (commands.length === 0) return [];
-  const replies = ((await connection.call((client) => client.pipeline(commands).exec()).catch(redisFault)) ?? []) as PipelineReply[];
+  const replies = ((await connection.call((client) => client.pipeline(commands).exec())) ?? []) as PipelineReply[];
   return replies.map(([error, result]) => {
     if (error) throw unavailable("Redis", error);
     return result;
   });
 }
 
-/** Accounts that have something to book: at most 500 of each partition. */
-export async function dirtyAccounts(connection: RedisConnection, keys: KeySpace): Promise<string[]> {
-  const commands = Array.from({ length: PARTITIONS }, (_, p): [string, string, number] => [
-    "srandmember",
-    keys.dirty(p),
-    ACCOUNTS_PER_PARTITION,
-  ]);
-  return (await pipelined(connection, commands)).flatMap((members) => members as string[]);
+/** Asks every server about the dirty sets it holds, in one trip each; a server's answer, or why there is none. */
+async function ofDirtySets(
+  redis: RedisServers,
+  keys: KeySpace,
+  command: string,
+  ...args: number[]
+): Promise<PromiseSettledResult<unknown[]>[]> {
+  const partitions = Array.from({ length: PARTITIONS }, (_, p) => keys.dirty(p));
+  const held = Map.groupBy(partitions, (key) => redis.holding(key));
+  return Promise.allSettled(
+    [...held].map(([connection, names]) =>
+      pipelined(
+        connection,
+        names.map((name) => [command, name, ...args]),
+      ),
+    ),
+  );
 }
 
-/** How many accounts wait to be booked. */
-export async function dirtyCount(connection: RedisConnection, keys: KeySpace): Promise<number> {
-  const commands = Array.from({ length: PARTITIONS }, (_, p): [string, string] => ["scard", keys.dirty(p)]);
-  return (await pipelined(connection, commands)).reduce((sum: number, n) => sum + Number(n), 0);
+const awayOf = (answers: PromiseSettledResult<unknown>[]): WeirError | null => {
+  const refused = answers.find((answer) => answer.status === "rejected");
+  return refused === undefined ? null : refused.reason instanceof WeirError ? refused.reason : unavailable("Redis", refused.reason);
+};
+
+/** Accounts that have something to book, by the server that holds them: at most 500 of each partition. `away`: of a server that does not answer. */
+export async function dirtyAccounts(redis: RedisServers, keys: KeySpace): Promise<{ accounts: string[][]; away: WeirError | null }> {
+  const answers = await ofDirtySets(redis, keys, "srandmember", ACCOUNTS_PER_PARTITION);
+  const accounts = answers.map((answer) => (answer.status === "fulfilled" ? answer.value.flatMap((members) => members as string[]) : []));
+  return { accounts, away: awayOf(answers) };
+}
+
+/** How many accounts wait to be booked; throws `unavailable` when any server is away. */
+export async function dirtyCount(redis: RedisServers, keys: KeySpace): Promise<number> {
+  const answers = await ofDirtySets(redis, keys, "scard");
+  const away = awayOf(answers);
+  if (away) throw away;
+  return answers.reduce(
+    (sum, answer) => sum + (answer.status === "fulfilled" ? answer.value.reduce((n: number, part) => n + Number(part), 0) : 0),
+    0,
+  );
 }
 
 /** Reads what the accounts have to book. */
-export function collect(connection: RedisConnection, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
-  return Promise.all(accounts.map((account) => collectAccount(connection, keys, account, now)));
+export function collect(redis: RedisServers, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
+  return Promise.all(accounts.map((account) => collectAccount(redis, keys, account, now)));
 }
 
 /**
  * Reads an account at one moment: a key whose usage was not read with it, or usage without its key, would be booked apart. The hours
  * are read first, since a script is told its keys, and compared within: one may have begun in between.
  */
-async function collectAccount(connection: RedisConnection, keys: KeySpace, account: string, now: number): Promise<Collected> {
-  const accountKeys = [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account)];
+async function collectAccount(redis: RedisServers, keys: KeySpace, account: string, now: number): Promise<Collected> {
+  const stateKey = keys.state(account);
+  const accountKeys = [stateKey, keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account)];
   for (let attempt = 0; attempt < COLLECT_ATTEMPTS_MAX; attempt++) {
-    const list = (await connection.call((client) => client.hget(keys.state(account), "hours")).catch(redisFault)) ?? "";
+    const list = (await ask(redis, stateKey, (connection) => connection.call((client) => client.hget(stateKey, "hours")))) ?? "";
     const hours = list.split(",").filter(Boolean).map(Number);
     const allKeys = [...accountKeys, ...hours.map((hour) => keys.totals(account, hour))];
-    const reply = await runScript(connection, COLLECT, allKeys, [list, OBJECTS_MAX, KEYS_MAX]);
+    const reply = await runScript(redis, COLLECT, allKeys, () => [list, OBJECTS_MAX, KEYS_MAX]);
     if (reply.length > 0) return collected(account, reply, hours, now);
   }
   throw unavailable("A steady view of the account");
@@ -111,7 +138,7 @@ function collected(account: string, [packed, objects, answered, crossings, ...ha
 
 /** Lets go of what is booked now. An account that changed meanwhile stays dirty. */
 export async function markBooked(
-  connection: RedisConnection,
+  redis: RedisServers,
   keys: KeySpace,
   { account, changes, objects, keys: answered, crossings, closedHours }: Collected,
 ): Promise<boolean> {
@@ -134,7 +161,7 @@ export async function markBooked(
     keys.dirtyOf(account),
     keys.crossings(account),
   ];
-  const reply: unknown = await runScript(connection, BOOKED, [...accountKeys, ...hourKeys], args);
+  const reply: unknown = await runScript(redis, BOOKED, [...accountKeys, ...hourKeys], () => args);
   return Number(reply) === 1;
 }
 

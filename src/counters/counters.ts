@@ -1,9 +1,9 @@
 import type { Period, Window } from "../kernel/window.ts";
-import type { RedisConnection } from "../stores/redis.ts";
+import type { RedisServers } from "../stores/redis-servers.ts";
 import { keySpace, type KeySpace } from "./keys.ts";
 import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
-import { redisFault, runScript, script, text } from "./script.ts";
+import { ask, runScript, script, text } from "./script.ts";
 import { decodeSettle, settleArgs, settleKeys, type Ending, type SettleReply } from "./settle-call.ts";
 
 const CHECK = script("check");
@@ -63,7 +63,7 @@ export interface Snapshot {
 /** Typed calls to the scripts. Each is one round trip and throws `503 unavailable` when Redis does not answer in time. */
 export interface Counters {
   readonly keys: KeySpace;
-  readonly connection: RedisConnection;
+  readonly redis: RedisServers;
   check(operation: Operation): Promise<CheckReply>;
   /** Installs a new epoch (`replaces`: the epoch of this run it may replace, or 0) or refreshes the present one. */
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
@@ -77,36 +77,35 @@ export interface Counters {
   read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
 
-export function createCounters(connection: RedisConnection, prefix: string): Counters {
+export function createCounters(redis: RedisServers, prefix: string): Counters {
   const keys = keySpace(prefix);
   return {
     keys,
-    connection,
+    redis,
     check: async (operation) =>
-      decodeCheck(operation, await runScript(connection, CHECK, checkKeys(keys, operation), checkArgs(connection.runId(), operation))),
+      decodeCheck(operation, await runScript(redis, CHECK, checkKeys(keys, operation), (runId) => checkArgs(runId, operation))),
     load: async (loaded, kind, replaces) => {
       const { account } = loaded;
       const accountKeys = [keys.state(account), keys.objects(account), keys.changedObjects(account), keys.expiries(account)];
-      const reply = await runScript(connection, LOAD, accountKeys, loadArgs(connection.runId(), loaded, kind, replaces));
+      const reply = await runScript(redis, LOAD, accountKeys, (runId) => loadArgs(runId, loaded, kind, replaces));
       return { installed: Number(reply[0]) === 1, epoch: Number(text(reply[1])) };
     },
-    settle: async (ending) =>
-      decodeSettle(await runScript(connection, SETTLE, settleKeys(keys, ending), settleArgs(connection.runId(), ending))),
+    settle: async (ending) => decodeSettle(await runScript(redis, SETTLE, settleKeys(keys, ending), (runId) => settleArgs(runId, ending))),
     expire: async (account, now, rememberedUntil) => {
       const accountKeys = [keys.state(account), keys.objects(account), keys.reservations(account), keys.expiries(account)];
-      const reply: unknown = await runScript(connection, EXPIRE, accountKeys, [connection.runId(), now, EXPIRE_MAX, rememberedUntil]);
+      const reply: unknown = await runScript(redis, EXPIRE, accountKeys, (runId) => [runId, now, EXPIRE_MAX, rememberedUntil]);
       return Number(reply);
     },
     grant: async (account, epoch, limitsVersion, limits) => {
       const args = limits.flatMap((l) => [l.meter, l.period, l.windowStart, l.granted, l.more ? 1 : 0]);
-      const reply: unknown = await runScript(connection, GRANT, [keys.state(account)], [connection.runId(), epoch, limitsVersion, ...args]);
+      const reply: unknown = await runScript(redis, GRANT, [keys.state(account)], (runId) => [runId, epoch, limitsVersion, ...args]);
       return Number(reply) === 1;
     },
     close: async (account, epoch, changes) => {
-      const reply: unknown = await runScript(connection, CLOSE, [keys.state(account)], [connection.runId(), epoch, changes]);
+      const reply: unknown = await runScript(redis, CLOSE, [keys.state(account)], (runId) => [runId, epoch, changes]);
       return Number(reply) === 1;
     },
-    read: (account, meters) => readSnapshot(connection, keys, account, meters),
+    read: (account, meters) => readSnapshot(redis, keys, account, meters),
   };
 }
 
@@ -134,15 +133,13 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
   ];
 }
 
-async function readSnapshot(
-  connection: RedisConnection,
-  keys: KeySpace,
-  account: string,
-  meters: readonly MeterName[],
-): Promise<Snapshot | null> {
-  const runId = connection.runId();
+async function readSnapshot(redis: RedisServers, keys: KeySpace, account: string, meters: readonly MeterName[]): Promise<Snapshot | null> {
+  const key = keys.state(account);
   const fields = ["h", ...meters.map((m) => `m:${m.name}`)];
-  const reply = await connection.call((client) => client.hmgetBuffer(keys.state(account), ...fields)).catch(redisFault);
+  const { runId, reply } = await ask(redis, key, async (connection) => ({
+    runId: connection.runId(),
+    reply: await connection.call((client) => client.hmgetBuffer(key, ...fields)),
+  }));
   const packed = reply[0];
   if (!packed) return null;
   const header = readHeader(packed);

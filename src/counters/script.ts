@@ -2,8 +2,11 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { unavailable, WeirError } from "../kernel/errors.ts";
 import type { RedisConnection } from "../stores/redis.ts";
+import { atHolder, type RedisServers } from "../stores/redis-servers.ts";
 
 export type Reply = Buffer | number | string | Reply[];
+
+export type ScriptArg = string | number | Buffer;
 
 export interface Script {
   text: string;
@@ -19,25 +22,26 @@ export function script(name: string): Script {
 }
 
 /**
- * Runs a script by its hash, sending the text once to a server that does not have it. A refused, lost or late answer is
+ * Runs a script on the server that holds its keys, with arguments for that server's incarnation: by its hash, sending the text once
+ * to a server that does not have it. A refused, lost or late answer is
  * `503 unavailable`: whether it ran is then unknown, and only the operation's idempotency key makes a retry safe.
  */
-export async function runScript(
-  connection: RedisConnection,
-  { text, sha }: Script,
-  keys: string[],
-  args: (string | number | Buffer)[],
-): Promise<Reply[]> {
+export function runScript(redis: RedisServers, script: Script, keys: string[], args: (runId: string) => ScriptArg[]): Promise<Reply[]> {
+  return ask(redis, keys[0] ?? "", (connection) => evaluate(connection, script, keys, args(connection.runId())));
+}
+
+/** Sends to the server that holds `key`. Every fault of Redis is one error to callers: `503 unavailable`. */
+export function ask<T>(redis: RedisServers, key: string, send: (connection: RedisConnection) => Promise<T>): Promise<T> {
+  return atHolder(redis, key, send).catch(redisFault);
+}
+
+async function evaluate(connection: RedisConnection, { text, sha }: Script, keys: string[], args: ScriptArg[]): Promise<Reply[]> {
   try {
     return (await connection.call((client) => client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw asUnavailable(demoted(connection, error));
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw demoted(connection, error);
   }
-  try {
-    return (await connection.call((client) => client.callBuffer("EVAL", text, keys.length, ...keys, ...args))) as Reply[];
-  } catch (error) {
-    throw asUnavailable(error);
-  }
+  return (await connection.call((client) => client.callBuffer("EVAL", text, keys.length, ...keys, ...args))) as Reply[];
 }
 
 // A script's own error (a bug, or memory that is full) is no denial either: nothing was decided.
@@ -53,7 +57,6 @@ function demoted(connection: RedisConnection, error: unknown): unknown {
   return error;
 }
 
-/** For `.catch`: every fault of Redis is one error to callers. */
-export const redisFault = (error: unknown): never => {
+const redisFault = (error: unknown): never => {
   throw asUnavailable(error);
 };

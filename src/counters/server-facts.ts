@@ -1,6 +1,5 @@
 import { monotonicMs } from "../kernel/clock.ts";
 import type { RedisConnection } from "../stores/redis.ts";
-import { redisFault } from "./script.ts";
 
 /** What a Redis says of itself; null where it does not say. */
 export interface RedisFacts {
@@ -24,10 +23,10 @@ export async function redisFacts(connection: RedisConnection): Promise<RedisFact
   const trips: number[] = [];
   for (let i = 0; i < PINGS; i++) {
     const from = monotonicMs();
-    await connection.call((client) => client.ping()).catch(redisFault);
+    await connection.call((client) => client.ping());
     trips.push(monotonicMs() - from);
   }
-  const info = await connection.call((client) => client.info()).catch(redisFault);
+  const info = await connection.call((client) => client.info());
   const said = (name: string): string | null => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? null;
   const number = (name: string): number | null => (said(name) === null ? null : Number(said(name)));
   const aof = said("aof_enabled");

@@ -18,12 +18,12 @@ const MONTH_MAX_MS = 31 * DAY_MS;
 
 /** Looks at the stores, the roll-up, stranded budget and every invariant of the ledger. */
 export async function examine({ db, counters }: { db: Db; counters: Counters }, now: number): Promise<Finding[]> {
-  const { connection, keys } = counters;
+  const { redis: servers, keys } = counters;
   const since = { day: dayWindow(now).start, month: now - MONTH_MAX_MS };
   const postgres = await part("postgres", async () => postgresFindings(await postgresFacts(db)));
-  const redis = await part("redis", async () => redisFindings(await redisFacts(connection)));
+  const redis = await part("redis", async () => (await Promise.all(servers.all().map(redisFacts))).flatMap(redisFindings));
   const ledger: Finding[] = [];
-  if (!isAway(redis)) ledger.push(...(await part("rollup", async () => [rollUpFinding(await dirtyCount(connection, keys))])));
+  if (!isAway(redis)) ledger.push(...(await part("rollup", async () => [rollUpFinding(await dirtyCount(servers, keys))])));
   if (!isAway(postgres)) {
     ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));

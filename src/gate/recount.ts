@@ -75,7 +75,7 @@ const fieldOf = ({ service, namespace, object }: ObjectPlace): string => `${serv
 
 /** Sizes as Weir has them: Redis' own, and Postgres' for an object that did not change since the account was loaded. */
 async function levels({ db, counters, storageMeter }: GateStores, account: string, objects: readonly ObjectPlace[]): Promise<number[]> {
-  const here = await readObjectLevels(counters.connection, counters.keys, account, objects.map(fieldOf));
+  const here = await readObjectLevels(counters.redis, counters.keys, account, objects.map(fieldOf));
   const elsewhere = objects.filter((_, i) => here[i] === null);
   const booked = await objectLevels(db, account, storageMeter, elsewhere);
   let next = 0;

@@ -15,6 +15,8 @@ export interface RollUpReport {
   rows: number;
   /** Accounts whose present epoch must be told of new sums. */
   outdated: string[];
+  /** What kept some server's accounts from being booked; null when nothing did. They stay marked for the next run. */
+  fault: Error | null;
 }
 
 export interface RollUpStores {
@@ -36,14 +38,20 @@ export type RollUpStep = (typeof ROLL_UP_STEPS)[number];
  * May be run twice, at once, late, or be killed between any two steps: the tables come out the same.
  */
 export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpReport> {
-  const dirty = await dirtyAccounts(stores.counters.connection, stores.counters.keys);
-  const report: RollUpReport = { accounts: dirty.length, rows: 0, outdated: [] };
+  const { accounts, away } = await dirtyAccounts(stores.counters.redis, stores.counters.keys);
+  const report: RollUpReport = { accounts: 0, rows: 0, outdated: [], fault: away };
+  for (const dirty of accounts) await rollUpServer(stores, dirty, now, report).catch((error: Error) => (report.fault ??= error));
+  return report;
+}
+
+/** One server's accounts: what ails it keeps no other server's usage from being booked. */
+async function rollUpServer(stores: RollUpStores, dirty: string[], now: number, report: RollUpReport): Promise<void> {
   for (let i = 0; i < dirty.length; i += ACCOUNTS_PER_BATCH) {
     const part = await rollUpAccounts(stores, dirty.slice(i, i + ACCOUNTS_PER_BATCH), now);
+    report.accounts += part.accounts;
     report.rows += part.rows;
     report.outdated.push(...part.outdated);
   }
-  return report;
 }
 
 const readings = new WeakMap<Db, Set<Promise<unknown>>>();
@@ -55,9 +63,9 @@ export async function readingsBooked(db: Db): Promise<void> {
 }
 
 /** The same for named accounts, whether they are marked dirty or not. */
-export async function rollUpAccounts(stores: RollUpStores, accounts: string[], now: number): Promise<RollUpReport> {
+export async function rollUpAccounts(stores: RollUpStores, accounts: string[], now: number): Promise<Omit<RollUpReport, "fault">> {
   const { db, counters, tellCrossings, onStep = noStep } = stores;
-  const { connection, keys } = counters;
+  const { redis, keys } = counters;
   const reading = readAndBook(stores, accounts, now);
   const own = readings.get(db) ?? new Set<Promise<unknown>>();
   readings.set(db, own.add(reading));
@@ -70,7 +78,7 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
   // Told before it is forgotten: a crossing whose telling failed stays, and is told by the next run.
   for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
   onStep("told");
-  await Promise.all(collected.map((c) => markBooked(connection, keys, c)));
+  await Promise.all(collected.map((c) => markBooked(redis, keys, c)));
   onStep("let go");
   return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
 }
@@ -78,7 +86,7 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
 const noStep = (): void => {};
 
 async function readAndBook({ db, counters, storageMeter, onStep = noStep }: RollUpStores, accounts: string[], now: number) {
-  const collected = await collect(counters.connection, counters.keys, accounts, now);
+  const collected = await collect(counters.redis, counters.keys, accounts, now);
   onStep("read");
   const copies: Copies = {
     totals: collected.flatMap(bucketTotals),

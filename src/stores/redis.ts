@@ -27,13 +27,19 @@ export interface RedisConnection {
   ready(timeoutMs: number): Promise<void>;
   /** Calls back whenever another incarnation than before is at the other end: what the last one held may be gone. */
   onRunChange(listener: () => void): void;
+  /** Drops what is under way and connects anew: for a server that may have become another incarnation on the same wire. */
+  reconnect(): void;
   /** Calls back whenever calls that were sent are given up: whether they were carried out is unknown. */
   onDoubt(listener: () => void): void;
   close(): Promise<void>;
 }
 
-/** Opens the connection that usage is counted on. */
-export function openRedis(url: string, options: { commandTimeoutMs?: number } = {}): RedisConnection {
+export interface RedisOptions {
+  commandTimeoutMs?: number;
+}
+
+/** Opens the connection to one server. */
+export function openRedis(url: string, options: RedisOptions = {}): RedisConnection {
   const client = meteringClient(url);
   const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   const calls = new BoundedCalls("Redis", {
@@ -73,7 +79,7 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
 
   return {
     client,
-    call: (send) => calls.run(() => send(client)),
+    call: (send) => calls.run(() => send(client).catch(asNotSent)),
     runId: () => {
       if (runId === null) throw new NotSent("Redis");
       return runId;
@@ -91,6 +97,7 @@ export function openRedis(url: string, options: { commandTimeoutMs?: number } = 
         }, timeoutMs);
         waiting.add(wake);
       }),
+    reconnect: () => client.disconnect(true),
     onDoubt: (listener) => void doubters.push(listener),
     onRunChange: (listener) => void listeners.push(listener),
     close: async () => {
@@ -113,7 +120,7 @@ function meteringClient(url: string): Redis {
     stringNumbers: true,
     protocol: 2,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
+    retryStrategy: reconnectWait,
   });
 }
 
@@ -128,13 +135,11 @@ async function readRunId(client: Redis): Promise<string> {
   return minted;
 }
 
-/** Options for BullMQ, which wants to wait for ever on its blocking reads: its connections are never the metering one. */
-export function queueConnection(url: string): Redis {
-  const client = new Redis(url, {
-    maxRetriesPerRequest: null,
-    protocol: 2,
-    retryStrategy: (attempt) => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS),
-  });
-  client.on("error", () => {});
-  return client;
+/** How long a lost connection waits before it is tried again, by attempt, milliseconds. */
+export const reconnectWait = (attempt: number): number => Math.min(RECONNECT_MIN_MS * attempt, RECONNECT_MAX_MS);
+
+/** The socket has ended and its "close" is still to come: ioredis says so before it writes anything. */
+function asNotSent(error: unknown): never {
+  if (error instanceof Error && error.message.startsWith("Stream isn't writeable")) throw new NotSent("Redis");
+  throw error;
 }

@@ -61,8 +61,14 @@ describe("configuration", () => {
     [{ WEIR_TEST_CLOCK: "yes" }, 'WEIR_TEST_CLOCK must be 1 or 0, not "yes".'],
     [{ WEIR_HOST: "a b" }, 'WEIR_HOST must be a host name or an address, not "a b".'],
     [{ WEIR_INVOICE_GRACE_HOURS: "1e3" }, 'WEIR_INVOICE_GRACE_HOURS must be a whole number from 0 to 744, not "1e3".'],
-    [{ REDIS_CLUSTER_NODES: "a:1,b:2" }, "REDIS_CLUSTER_NODES is not supported yet: name one server in REDIS_URL."],
-    [{ REDIS_CLUSTER_NODES: "a" }, 'REDIS_CLUSTER_NODES must be host:port pairs, separated by commas, not "a".'],
+    [
+      { REDIS_CLUSTER_NODES: "a:1,b:2", REDIS_URL: "redis://c" },
+      "REDIS_CLUSTER_NODES and REDIS_URL exclude each other: name the cluster or the one server.",
+    ],
+    [
+      { REDIS_CLUSTER_NODES: "a" },
+      "REDIS_CLUSTER_NODES must be host:port pairs, or URLs such as redis://:password@host:6379, separated by commas.",
+    ],
     [
       { WEIR_TEST_CLOCK: "1", NODE_ENV: "production" },
       "WEIR_TEST_CLOCK is refused when NODE_ENV is production: its clock bills wrong days.",

@@ -33,7 +33,7 @@ const PAIRS = new Set(["rating → catalog"]);
 
 /** A package, and where alone it may be imported. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  ioredis: /^src\/(counters\/|stores\/redis\.ts$)/,
+  ioredis: /^src\/(counters\/|stores\/redis(?:-[a-z]+)?\.ts$)/,
   kysely: /^src\/(stores\/|.*-store\.ts$)/,
   "kysely-postgres-js": /^src\/stores\//,
   postgres: /^src\/stores\//,
@@ -53,7 +53,8 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
   {
     call: /(?<![.\w])set(?:Timeout|Interval)\(/,
     instead: "sleep of kernel/clock.ts",
-    allowed: /^(src\/(kernel\/clock|stores\/(redis|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.ts$/,
+    allowed:
+      /^(src\/(kernel\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.ts$/,
   },
   { call: /\bfrom "node:timers/, instead: "sleep of kernel/clock.ts", allowed: /^src\/kernel\/clock\.ts$/ },
 ];
