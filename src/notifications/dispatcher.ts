@@ -1,14 +1,14 @@
 import { randomInt } from "node:crypto";
+import { systemResolve, type Egress } from "../egress/egress.ts";
+import { post, POST_TIMEOUT_MS } from "../egress/post.ts";
 import { monotonicMs, type Clock } from "../kernel/clock.ts";
+import { within } from "../kernel/time-limit.ts";
 import type { Db } from "../stores/database.ts";
 import type { ClaimedMail, ClaimedWebhook } from "./delivery.ts";
-import { systemResolve, type Egress } from "./egress.ts";
 import { Mailer, type MailOptions } from "./mail.ts";
 import { claimMails, claimWebhooks, endAttempt } from "./outbox-store.ts";
-import { post, POST_TIMEOUT_MS } from "./post.ts";
 import { outcomeOf, type Outcome } from "./retry.ts";
 import { signedHeaders } from "./signature.ts";
-import { within } from "./time-limit.ts";
 
 /** Webhook deliveries under way in this process: sixteen endpoints that hang at once leave room for a seventeenth. */
 const IN_FLIGHT_MAX = 128;

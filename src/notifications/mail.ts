@@ -1,8 +1,8 @@
 import { createTransport } from "nodemailer";
 import { monotonicMs } from "../kernel/clock.ts";
+import { within } from "../kernel/time-limit.ts";
 import type { ClaimedMail } from "./delivery.ts";
 import { mailText } from "./mail-text.ts";
-import { within } from "./time-limit.ts";
 
 /** How to send mail. */
 export interface MailOptions {

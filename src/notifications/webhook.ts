@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { parseEndpoint, RefusedDestination, URL_LENGTH_MAX, vettedAddresses, type Egress } from "../egress/egress.ts";
 import { validationFailed } from "../kernel/errors.ts";
-import { parseEndpoint, RefusedDestination, URL_LENGTH_MAX, vettedAddresses, type Egress } from "./egress.ts";
+import { within } from "../kernel/time-limit.ts";
 import { NOTIFICATION_TYPES } from "./notification.ts";
-import { within } from "./time-limit.ts";
 
 /** Endpoints an account may have: each is one more delivery of every notification. */
 export const WEBHOOKS_MAX = 20;

@@ -10,6 +10,7 @@ import { ROOT } from "../support/tools.ts";
 const ORDER = [
   "kernel",
   "config",
+  "egress",
   "servers",
   "rating",
   "catalog",
@@ -40,7 +41,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   fastify: /^src\/http\//,
   bullmq: /^jobs\//,
   nodemailer: /^src\/notifications\//,
-  "ipaddr.js": /^src\/notifications\//,
+  "ipaddr.js": /^src\/egress\//,
 };
 
 const LINES_MAX = 300;

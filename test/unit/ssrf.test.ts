@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isPublicAddress } from "../../src/notifications/address.ts";
-import { parseEndpoint, RefusedDestination, type Address, type Egress } from "../../src/notifications/egress.ts";
-import { post } from "../../src/notifications/post.ts";
+import { isPublicAddress } from "../../src/egress/address.ts";
+import { parseEndpoint, RefusedDestination, type Address, type Egress } from "../../src/egress/egress.ts";
+import { post } from "../../src/egress/post.ts";
 import { checkNewUrl } from "../../src/notifications/webhook.ts";
 
 const resolvesTo =

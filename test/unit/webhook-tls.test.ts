@@ -3,8 +3,8 @@ import { createServer as createPlainServer, type Server as PlainServer } from "n
 import type { AddressInfo } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { Egress } from "../../src/notifications/egress.ts";
-import { post } from "../../src/notifications/post.ts";
+import type { Egress } from "../../src/egress/egress.ts";
+import { post } from "../../src/egress/post.ts";
 
 /** A certificate of hook.example.com that signs itself (until 2126), with its key: of no use anywhere but here. */
 const KEY = `-----BEGIN PRIVATE KEY-----

@@ -42,10 +42,11 @@ export interface PostRequest {
   body: Buffer;
 }
 
-/** Posts to an endpoint, at vetted addresses only, following nothing. Never rejects. */
-export async function post(request: PostRequest, egress: Egress, timeoutMs = POST_TIMEOUT_MS): Promise<PostAnswer> {
+/** Posts to an endpoint, at vetted addresses only, following nothing. Never rejects; `cut` ends it early, as a timeout. */
+export async function post(request: PostRequest, egress: Egress, timeoutMs = POST_TIMEOUT_MS, cut?: AbortSignal): Promise<PostAnswer> {
   const from = monotonicMs();
-  const signal = AbortSignal.timeout(timeoutMs);
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = cut ? AbortSignal.any([late, cut]) : late;
   const ended = (answer: Omit<PostAnswer, "latencyMs">): PostAnswer => ({ ...answer, latencyMs: Math.round(monotonicMs() - from) });
   const failed = (error: PostError): PostAnswer => ended({ statusCode: null, error, answer: null, retryAfter: null });
   let addresses: Address[];

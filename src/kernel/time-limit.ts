@@ -1,4 +1,4 @@
-import { sleep } from "../kernel/clock.ts";
+import { sleep } from "./clock.ts";
 
 /** What `promise` gives, or `late` after `ms`. Leaves no timer behind. */
 export async function within<T, L>(promise: Promise<T>, ms: number, late: L): Promise<T | L> {
