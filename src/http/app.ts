@@ -8,6 +8,8 @@ import type { SettableClock } from "../kernel/clock.ts";
 import { NAME_LENGTH_MAX } from "../kernel/ids.ts";
 import type { State } from "../state/state.ts";
 import { Authenticator } from "./auth.ts";
+import { readAsJson } from "./body.ts";
+import { brokenRequests } from "./broken-requests.ts";
 import { openApiDocument, openApiTransform } from "./openapi.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
@@ -30,6 +32,7 @@ import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { registerSecurityHeaders } from "./security-headers.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -45,8 +48,8 @@ declare module "fastify" {
 const BODY_BYTES_MAX = 1024 * 1024;
 /** From the first byte of a request to its last; a client that dribbles is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;
-const HEADERS_TIMEOUT_MS = 10_000;
-const CONNECTION_CHECK_MS = 2_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+const CONNECTION_CHECK_MS = 1_000;
 /** Idle connections are kept this long: longer than common load balancers keep theirs. */
 const KEEP_ALIVE_MS = 72_000;
 const CONNECTIONS_MAX = 10_000;
@@ -85,6 +88,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     return503OnClosing: true,
     forceCloseConnections: "idle",
+    ...brokenRequests,
   }).withTypeProvider<ZodTypeProvider>();
   app.server.maxConnections = CONNECTIONS_MAX;
   app.setValidatorCompiler(validatorCompiler);
@@ -92,6 +96,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.decorate("authenticator", new Authenticator(options.engine.db, options.engine.clock, options.adminKey));
   app.decorateRequest("principal", null);
   registerProblems(app);
+  registerSecurityHeaders(app);
+  app.removeAllContentTypeParsers();
+  readAsJson(app, "application/json");
   app.addHook("onRoute", (route) => {
     if (route.config?.access === undefined && !route.url.startsWith("/docs"))
       throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);

@@ -1,35 +1,47 @@
-import type { FastifyError, FastifyInstance } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from "fastify-type-provider-zod";
 import { toProblem, validationFailed, WeirError } from "../kernel/errors.ts";
 
+export const PROBLEM_TYPE = "application/problem+json";
+
 /** Errors named in one answer. */
 const FIELD_ERRORS_MAX = 20;
+/** Characters of what is said of one field: what the caller sent, a thousand unknown names say, is not sent back to it. */
+const FIELD_TEXT_MAX = 300;
 
 /** Makes every error, whoever throws it, one problem document. */
 export function registerProblems(app: FastifyInstance): void {
-  app.setErrorHandler<FastifyError | WeirError>((error, request, reply) => {
-    const known = asWeirError(error);
-    if (known.status >= 500) request.log.error({ err: error }, known.code);
-    if (known.retryAfterSeconds !== null) void reply.header("retry-after", String(known.retryAfterSeconds));
-    if (known.code === "unauthorized") void reply.header("www-authenticate", "Bearer");
-    const problem = toProblem(known, pathOf(request.url));
-    // Serialized by hand: a route's response schemas describe what it answers when all is well.
-    return reply.code(known.status).type("application/problem+json").serializer(JSON.stringify).send(problem);
-  });
+  app.setErrorHandler<FastifyError | WeirError>(sendProblem);
   app.setNotFoundHandler((request) => {
     throw new WeirError("not_found", `There is no ${request.method} ${pathOf(request.url)}.`);
   });
 }
 
+/** Answers an error; what is no error of ours becomes one. */
+export function sendProblem(error: FastifyError | WeirError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = asWeirError(error);
+  if (known.status >= 500) request.log.error({ err: error }, known.code);
+  if (known.retryAfterSeconds !== null) void reply.header("retry-after", String(known.retryAfterSeconds));
+  if (known.code === "unauthorized") void reply.header("www-authenticate", "Bearer");
+  const problem = toProblem(known, pathOf(request.url));
+  // Serialized by hand: a route's response schemas describe what it answers when all is well.
+  return reply.code(known.status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(problem);
+}
+
 // The query may hold what nobody should read again, and an instance is a path.
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? url;
+
+const shortened = (text: string): string => (text.length <= FIELD_TEXT_MAX ? text : `${text.slice(0, FIELD_TEXT_MAX)}…`);
 
 function asWeirError(error: FastifyError | WeirError): WeirError {
   if (error instanceof WeirError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.slice(0, FIELD_ERRORS_MAX);
     return validationFailed(
-      errors.map((v) => ({ path: v.instancePath.split("/").filter(Boolean).join("."), message: v.message ?? "is invalid" })),
+      errors.map((v) => ({
+        path: shortened(v.instancePath.split("/").filter(Boolean).join(".")),
+        message: shortened(v.message ?? "is invalid"),
+      })),
     );
   }
   if (isResponseSerializationError(error))

@@ -4,6 +4,7 @@ import { EVENTS_MAX, usageEventSchema } from "../../gate/event.ts";
 import { validationFailed } from "../../kernel/errors.ts";
 import type { App } from "../app.ts";
 import { allow, principalOf } from "../auth.ts";
+import { readAsJson } from "../body.ts";
 
 const CLOUD_EVENTS = ["application/cloudevents+json", "application/cloudevents-batch+json"];
 
@@ -18,8 +19,7 @@ const recordedSchema = z.object({
 
 /** Usage after the fact. To be registered as a plugin: no other route takes its content types. */
 export async function eventRoutes(app: App, { engine }: { engine: Engine }): Promise<void> {
-  // As strict as for application/json: __proto__ and constructor.prototype are errors, not members.
-  app.addContentTypeParser(CLOUD_EVENTS, { parseAs: "string" }, app.getDefaultJsonParser("error", "error"));
+  readAsJson(app, CLOUD_EVENTS);
   app.route({
     method: "POST",
     url: "/v1/events",

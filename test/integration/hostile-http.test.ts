@@ -1,0 +1,142 @@
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ERROR_CATALOG } from "../../src/kernel/errors.ts";
+import { ADMIN_KEY, openTestApp, type TestApp } from "../support/app.ts";
+import { RawConnection, type RawAnswer } from "../support/raw-http.ts";
+
+let t: TestApp;
+let url: string;
+beforeAll(async () => {
+  t = await openTestApp();
+  url = await t.app.listen({ port: 0, host: "127.0.0.1" });
+});
+afterAll(() => t.stop());
+
+const HEAD = `Host: weir\r\nAuthorization: Bearer ${ADMIN_KEY}\r\n`;
+const JSON_HEAD = `${HEAD}Content-Type: application/json\r\n`;
+const post = (path: string, body: string | Buffer, more = ""): Buffer =>
+  Buffer.concat([
+    Buffer.from(`POST ${path} HTTP/1.1\r\n${JSON_HEAD}${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`),
+    Buffer.from(body),
+  ]);
+
+async function ask(bytes: string | Buffer): Promise<RawAnswer | null> {
+  const connection = new RawConnection(url);
+  connection.send(bytes);
+  const answer = await connection.answer();
+  connection.end();
+  return answer;
+}
+
+/** A refusal as every refusal is: a problem document whose code is of the catalogue, with that code's status. */
+function expectProblem(answer: RawAnswer | null, code: keyof typeof ERROR_CATALOG): void {
+  expect(answer?.headers["content-type"]).toMatch(/^application\/problem\+json/);
+  expect(JSON.parse(answer?.body ?? "")).toMatchObject({ code, status: ERROR_CATALOG[code].status });
+  expect(answer?.status).toBe(ERROR_CATALOG[code].status);
+}
+
+describe("what is no request of the API", () => {
+  const table: [name: string, bytes: string | Buffer, code: keyof typeof ERROR_CATALOG][] = [
+    ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n", "bad_request"],
+    ["a header without a colon", "GET /health HTTP/1.1\r\nHost weir\r\n\r\n", "bad_request"],
+    ["a header with NUL", "GET /health HTTP/1.1\r\nHost: weir\r\nX: a\0b\r\n\r\n", "bad_request"],
+    ["a length that is none", `POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Content-Length: -5\r\n\r\n`, "bad_request"],
+    ["two lengths", `POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`, "bad_request"],
+    [
+      "a length and chunks",
+      `POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      "bad_request",
+    ],
+    ["headers of 20 kB", `GET /health HTTP/1.1\r\nHost: weir\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, "payload_too_large"],
+    ["a path of 20 kB", `GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: weir\r\n\r\n`, "payload_too_large"],
+    ["a path that cannot be read", `GET /v1/accounts/%ZZ HTTP/1.1\r\n${HEAD}\r\n`, "bad_request"],
+    ["a path in bytes that are no UTF-8", `GET /v1/accounts/%C3%28 HTTP/1.1\r\n${HEAD}\r\n`, "bad_request"],
+    ["a path parameter without end", `GET /v1/accounts/${"x".repeat(10_000)} HTTP/1.1\r\n${HEAD}\r\n`, "bad_request"],
+    ["a path that climbs", `GET /v1/../../etc/passwd HTTP/1.1\r\n${HEAD}\r\n`, "not_found"],
+    ["a method nobody serves", `PATCH /v1/check HTTP/1.1\r\n${HEAD}\r\n`, "not_found"],
+    ["a key without end", `GET /v1/usage HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer ${"x".repeat(9_000)}\r\n\r\n`, "unauthorized"],
+    ["two accounts named", `GET /v1/usage HTTP/1.1\r\n${HEAD}Weir-Account: a\r\nWeir-Account: b\r\n\r\n`, "not_found"],
+    ["a form", post("/v1/check", "account=a").toString().replace("application/json", "application/x-www-form-urlencoded"), "bad_request"],
+    ["plain text", post("/v1/check", "{}").toString().replace("application/json", "text/plain"), "bad_request"],
+    ["a packed body", post("/v1/check", gzipSync("{}"), "Content-Encoding: gzip\r\n"), "bad_request"],
+    ["a bomb", post("/v1/check", gzipSync(Buffer.alloc(50_000_000)), "Content-Encoding: gzip\r\n"), "bad_request"],
+    ["a name twice", post("/v1/check", '{"account":"a","account":"b"}'), "invalid_json"],
+    ["a body that is no UTF-8", post("/v1/check", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), "invalid_json"],
+    ["levels without end", post("/v1/check", "[".repeat(400_000)), "validation_failed"],
+    ["a body over a mebibyte", post("/v1/check", " ".repeat(1_100_000)), "payload_too_large"],
+    [
+      "a body that says it is over a mebibyte",
+      `POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Content-Length: 99999999999\r\n\r\n`,
+      "payload_too_large",
+    ],
+  ];
+
+  it.each(table)("%s", async (_name, bytes, code) => {
+    expectProblem(await ask(bytes), code);
+  });
+
+  it("breaks off in the middle of its body: the connection is closed", async () => {
+    expect(await ask(`POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Transfer-Encoding: chunked\r\n\r\nZZ\r\n`)).toBeNull();
+  });
+
+  it("is answered shortly, however much it held", async () => {
+    const names = Array.from({ length: 1_900 }, (_, i) => `"${String(i).padStart(400, "x")}":1`).join();
+    const answer = await ask(post("/v1/check", `{${names}}`));
+    expectProblem(answer, "validation_failed");
+    expect(answer?.body.length).toBeLessThan(5_000);
+  });
+});
+
+describe("several requests at once", () => {
+  it("are answered in order, and what follows a broken one is not served", async () => {
+    const account = await t.newAccount();
+    const check = post("/v1/check", JSON.stringify({ account, usage: { state_requests: 1 } }));
+    const connection = new RawConnection(url);
+    connection.send(Buffer.concat([check, check, post("/v1/check", "{}"), check]));
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await connection.answer())?.status);
+    expect(statuses).toEqual([200, 200, 400, 200]);
+    connection.send(Buffer.concat([check, Buffer.from("NONSENSE\r\n\r\n"), check]));
+    // A refusal that overtook the answer would be taken for it: the connection is closed, and the client knows that it does not know.
+    expect(await connection.answer()).toBeNull();
+    expect([3, 4]).toContain((await t.engine.usage(account)).usage.meters.day["state_requests"]);
+  });
+
+  it("a client that leaves in the middle of its body counts nothing", async () => {
+    const account = await t.newAccount();
+    const check = post("/v1/check", JSON.stringify({ account, usage: { state_requests: 1 } }));
+    for (const part of [10, 100, check.length - 1]) {
+      const connection = new RawConnection(url);
+      connection.send(check.subarray(0, part));
+      await new Promise<void>((resolve) => connection.socket.end(() => resolve()));
+      await connection.closed();
+    }
+    expect((await t.engine.usage(account)).usage.meters.day["state_requests"]).toBe(0);
+  });
+});
+
+describe("headers of an answer", () => {
+  it("keep a browser from misusing it, and tell nothing of what serves it", async () => {
+    for (const path of ["/health", "/v1/usage", "/nowhere", "/openapi.json"]) {
+      const { headers } = await t.send("GET", path, { key: null });
+      expect(headers).toMatchObject({
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "cache-control": "no-store",
+      });
+      expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(["server"]));
+      expect(JSON.stringify(headers)).not.toMatch(/fastify|node|express/i);
+    }
+  });
+
+  it("let the documentation's page run its own files only", async () => {
+    const page = await t.app.inject({ method: "GET", url: "/docs/" });
+    expect(page.statusCode).toBe(200);
+    expect(page.headers["content-security-policy"]).toContain("script-src 'self';");
+    const inline = [...page.body.matchAll(/<script([^>]*)>([^]*?)<\/script>/g)].filter(
+      ([, head, text]) => !head?.includes("src=") || text?.trim(),
+    );
+    expect(inline).toEqual([]);
+    expect(page.body).not.toMatch(/\son[a-z]+=|<style/i);
+  });
+});
