@@ -84,8 +84,14 @@ const allowanceSchema = z.strictObject({
 export const planSchema = z.strictObject({
   key: keySchema,
   name: nameSchema,
-  currency: z.literal("USD").default("USD"),
+  /** ISO 4217. The plan's amounts are in millionths of it, also where a name says USD, as the dollar's do. */
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, "must be a currency of ISO 4217, such as USD")
+    .default("USD"),
   subscriptionUsdMicrosPerMonth: quantitySchema,
+  /** What usage costs a month at least; what is missing is a line of its own. */
+  minimumUsdMicrosPerMonth: quantitySchema.optional(),
   allowances: z.record(meterNameSchema, allowanceSchema).default({}),
   ceilings: z.record(fieldSchema, quantitySchema).default({}),
   charges: z.record(meterNameSchema, chargeSchema).default({}),

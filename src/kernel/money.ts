@@ -121,6 +121,16 @@ export function formatDecimal(value: Fraction): string {
   return `${numerator < 0n ? "-" : ""}${whole}${decimals === 0 ? "" : `.${digits.slice(-decimals)}`}`;
 }
 
+/** The exact decimal, or "1/3" where no decimal holds the value, so that whoever adds up again loses nothing. */
+export function formatExact(value: Fraction): string {
+  try {
+    return formatDecimal(value);
+  } catch {
+    const { numerator, denominator } = reduced(value.numerator, value.denominator);
+    return `${numerator}/${denominator}`;
+  }
+}
+
 /** Micro-dollars for people: "5.00", "0.000001", "-1.25": at least two decimals, at most six. */
 export function formatUsd(micros: bigint): string {
   const digits = magnitudeOf(micros).toString().padStart(7, "0");

@@ -2,7 +2,8 @@ import { capCommand } from "../catalog/cap-command.ts";
 import type { Catalog, Charge, Meter, Plan } from "../catalog/catalog.ts";
 import { hasPaidOverages } from "../catalog/catalog.ts";
 import type { Fraction } from "../kernel/money.ts";
-import { decimal, jsonAmount } from "../kernel/money.ts";
+import { decimal, fraction, jsonAmount } from "../kernel/money.ts";
+import { trueUpOf } from "./month.ts";
 import { billingUnitOf, metersOfPlan, ratePlanLine } from "./plan-line.ts";
 
 /** One meter's month so far. Quantities are in `usageUnit`, amounts in micro-dollars. */
@@ -24,7 +25,7 @@ export interface EstimateLine {
 }
 
 export interface BillingEstimate {
-  currency: "USD";
+  currency: string;
   plan: string;
   paidOveragesEnabled: boolean;
   subscriptionUsdMicrosPerMonth: number;
@@ -34,13 +35,26 @@ export interface BillingEstimate {
   nextActions: string[];
 }
 
+/** What was used under a plan that was in force earlier in the month. */
+export interface EarlierUse {
+  plan: Plan;
+  /** Counters, by meter. */
+  quantities: Readonly<Record<string, number>>;
+}
+
 export interface EstimateInput {
+  /** The one that prices the month. */
   catalog: Catalog;
+  /** The plan in force. */
   plan: Plan;
   /** Counters: what the billing month holds so far, by meter. */
   monthUsage: Readonly<Record<string, number>>;
   /** Gauges: the account's present level, by meter. */
   storageLevels: Readonly<Record<string, number>>;
+  /** Of `monthUsage`, what earlier plans of the month are billed for. */
+  earlier?: readonly EarlierUse[];
+  /** Of the month, the part in which the plan is in force; 1 where left out. */
+  share?: Fraction;
 }
 
 /** Actions named at most: one screen. */
@@ -49,39 +63,44 @@ const NEXT_ACTIONS_MAX = 16;
 const ALWAYS_LISTED_PRODUCT = "state";
 
 /** What the billing month costs as it stands: used counters as they are, stored bytes as if for the full month. Pure. */
-export function billingEstimate({ catalog, plan, monthUsage, storageLevels }: EstimateInput): BillingEstimate {
+export function billingEstimate(input: EstimateInput): BillingEstimate {
+  const { catalog, plan, monthUsage, storageLevels, earlier = [], share = fraction(1n) } = input;
   const usedOf = (meter: Meter): number => (meter.kind === "gauge" ? storageLevels[meter.name] : monthUsage[meter.name]) ?? 0;
   const of = new Set(metersOfPlan(catalog, plan));
   const meters = catalog.meters.filter((m) => m.product === ALWAYS_LISTED_PRODUCT || (of.has(m) && usedOf(m) > 0));
-  const lineItems = meters.map((meter) => estimateLine(plan, meter, usedOf(meter)));
+  const lineItems = meters.map((meter) => estimateLine(plan, meter, usedOf(meter), earlier));
   const overage = lineItems.reduce((sum, line) => sum + BigInt(line.estimatedUsdMicros), 0n);
+  const trueUp = trueUpOf(plan, share, overage)?.amountUsdMicros ?? 0n;
   return {
     currency: plan.currency,
     plan: plan.key,
     paidOveragesEnabled: hasPaidOverages(plan),
     subscriptionUsdMicrosPerMonth: plan.subscriptionUsdMicrosPerMonth,
     currentMonthOverageUsdMicros: jsonAmount(overage),
-    estimatedMonthlyTotalUsdMicros: jsonAmount(BigInt(plan.subscriptionUsdMicrosPerMonth) + overage),
+    estimatedMonthlyTotalUsdMicros: jsonAmount(BigInt(plan.subscriptionUsdMicrosPerMonth) + overage + trueUp),
     lineItems,
     nextActions: nextActions(catalog, plan, lineItems),
   };
 }
 
-function estimateLine(plan: Plan, meter: Meter, used: number): EstimateLine {
-  const { included, charge, rated } = ratePlanLine(plan, meter, BigInt(used));
+function estimateLine(plan: Plan, meter: Meter, used: number, earlier: readonly EarlierUse[]): EstimateLine {
+  const before = earlier.map(({ plan: other, quantities }) => ({ plan: other, quantity: BigInt(quantities[meter.name] ?? 0) }));
+  const here = before.reduce((rest, { quantity }) => rest - quantity, BigInt(used));
+  const { included, charge, rated } = ratePlanLine(plan, meter, here < 0n ? 0n : here);
+  const all = [rated, ...before.map((use) => ratePlanLine(use.plan, meter, use.quantity).rated)];
   const unit = quotedPrice(meter, charge);
   return {
     product: meter.product,
     meter: meter.name,
     currentMonthUsed: used,
     includedPerMonth: included && wholeNumber(included),
-    billableAmount: Number(rated.billable),
+    billableAmount: all.reduce((sum, { billable }) => sum + Number(billable), 0),
     usageUnit: meter.unit,
     billingUnit: billingUnitOf(meter, unit.size),
     billingUnitSize: unit.size,
     priceUsdMicrosPerBillingUnit: unit.price,
     rounding: charge?.model === "package" ? "next_billing_unit" : "prorated_to_micro_usd",
-    estimatedUsdMicros: jsonAmount(rated.amountUsdMicros),
+    estimatedUsdMicros: jsonAmount(all.reduce((sum, { amountUsdMicros }) => sum + amountUsdMicros, 0n)),
     estimateBasis: meter.kind === "gauge" ? "current_storage_bytes_as_full_month" : "current_month_usage_window",
   };
 }

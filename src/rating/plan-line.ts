@@ -1,8 +1,8 @@
 import type { Catalog, Charge, Meter, Plan } from "../catalog/catalog.ts";
 import type { Fraction } from "../kernel/money.ts";
-import { decimal, excess, formatDecimal, fraction } from "../kernel/money.ts";
-import { includedIn, rate } from "./rate.ts";
-import type { Rated } from "./rate.ts";
+import { excess, fraction } from "../kernel/money.ts";
+import { includedIn, quantityOf, rate } from "./rate.ts";
+import type { Quantity, Rated } from "./rate.ts";
 
 /** A meter's billing month under a plan. */
 export interface PlanLine {
@@ -20,13 +20,13 @@ const NOTHING_RATED: Rated = { amountUsdMicros: 0n, billable: "0", tiers: [] };
  * The plan's allowance comes off first and the charge prices what is left; a charge that says itself what it includes is taken at
  * its word, and the allowance is then only the limit. `quantity` is the month's sum of a counter, or a gauge's average level.
  */
-export function ratePlanLine(plan: Plan, meter: Meter, quantity: bigint | string): PlanLine {
+export function ratePlanLine(plan: Plan, meter: Meter, quantity: Quantity): PlanLine {
   const charge = plan.charges[meter.name] ?? null;
   const included = includedPerMonth(plan, meter);
   if (!charge) return { included, charge, rated: NOTHING_RATED };
   if (saysIncluded(charge)) return { included, charge, rated: rate(charge, quantity) };
-  const used = typeof quantity === "string" ? decimal(quantity) : fraction(quantity);
-  return { included, charge, rated: rate(charge, formatDecimal(included ? excess(used, included) : used)) };
+  const used = quantityOf(quantity);
+  return { included, charge, rated: rate(charge, included ? excess(used, included) : used) };
 }
 
 /** What a billing month of the meter includes; null where the plan gives no figure a month (a day's allowance is a limit only). */

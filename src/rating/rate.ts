@@ -7,6 +7,7 @@ import {
   divide,
   excess,
   formatDecimal,
+  formatExact,
   fraction,
   least,
   multiply,
@@ -35,11 +36,14 @@ export interface RatedTier {
 export interface Rated {
   /** The line's amount: rounded once, half away from zero. */
   amountUsdMicros: bigint;
-  /** What is left of the quantity after what the charge includes, as a decimal string. */
+  /** What is left of the quantity after what the charge includes, as a decimal string ("1/3" where no decimal holds it). */
   billable: string;
   /** Empty when nothing is billable. */
   tiers: RatedTier[];
 }
+
+/** What is rated: an integer, a decimal string or an exact fraction, not negative. */
+export type Quantity = bigint | string | Fraction;
 
 /** A part before rounding: `units × price + flat`. */
 interface Part {
@@ -55,16 +59,17 @@ interface Part {
 /**
  * The price of `quantity` under `charge`. Pure and exact: the parts are summed as fractions, the sum is rounded once, and the residue
  * is shared out among the parts by largest remainder. A quantity of 0, or one that is all included, costs nothing: no flat or fixed fee.
- * `quantity` is a non-negative integer or a decimal string (a month's average is rarely whole); throws a RangeError for anything else.
+ * `quantity` is a non-negative integer, a decimal string or a fraction (a month's average is rarely whole); throws a RangeError for
+ * anything else.
  */
-export function rate(charge: Charge, quantity: bigint | string): Rated {
+export function rate(charge: Charge, quantity: Quantity): Rated {
   const total = quantityOf(quantity);
   const billable = excess(total, includedIn(charge));
   const parts = billable.numerator === 0n ? [] : partsOf(charge, total, billable);
   const amounts = roundTogether(parts.map((part) => add(multiply(part.units, part.price), part.flat)));
   return {
     amountUsdMicros: amounts.reduce((sum, amount) => sum + amount, 0n),
-    billable: formatDecimal(billable),
+    billable: formatExact(billable),
     tiers: parts.map((part, index) => shown(part, amounts[index] ?? 0n)),
   };
 }
@@ -133,30 +138,23 @@ const boundOf = (tier: Tier): Fraction | null => (tier.upTo === null ? null : fr
 
 const inUnits = (quantity: Fraction, unitSize: number): Fraction => divide(quantity, fraction(BigInt(unitSize)));
 
-function quantityOf(quantity: bigint | string): Fraction {
+/** The quantity as a fraction; throws a RangeError where it is none or negative. */
+export function quantityOf(quantity: Quantity): Fraction {
   if (typeof quantity === "string") return decimal(quantity);
-  if (quantity < 0n) throw new RangeError("a quantity is not negative; a correction is rated as its own line");
-  return fraction(quantity);
+  const exact = typeof quantity === "bigint" ? fraction(quantity) : quantity;
+  if (exact.numerator < 0n) throw new RangeError("a quantity is not negative; a correction is rated as its own line");
+  return exact;
 }
 
 function shown(part: Part, amountUsdMicros: bigint): RatedTier {
   return {
     from: formatDecimal(part.from),
     upTo: part.upTo && formatDecimal(part.upTo),
-    quantity: formatDecimal(part.quantity),
+    quantity: formatExact(part.quantity),
     unitSize: part.unitSize,
-    units: exactOrFraction(part.units),
+    units: formatExact(part.units),
     priceUsdMicros: formatDecimal(part.price),
     flatUsdMicros: formatDecimal(part.flat),
     amountUsdMicros,
   };
-}
-
-/** A unit size of 3 gives thirds, which no decimal holds: those are shown as "1/3", so that the line can still be re-added exactly. */
-function exactOrFraction(value: Fraction): string {
-  try {
-    return formatDecimal(value);
-  } catch {
-    return `${value.numerator}/${value.denominator}`;
-  }
 }

@@ -118,7 +118,7 @@ describe("an operator's file", () => {
       /./,
     ],
     ["a negative fee", { plans: [{ ...team, subscriptionUsdMicrosPerMonth: -1 }] }, "plans.0.subscriptionUsdMicrosPerMonth", /./],
-    ["another currency", { plans: [{ ...team, currency: "EUR" }] }, "plans.0.currency", /USD/],
+    ["no currency", { plans: [{ ...team, currency: "eur" }] }, "plans.0.currency", /USD/],
     [
       "a price that is a number",
       { plans: [{ ...team, charges: { seats: { model: "per_unit", unitSize: 1, priceUsdMicros: 3 } } }] },
