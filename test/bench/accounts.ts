@@ -1,0 +1,27 @@
+import { sql } from "kysely";
+import { iso } from "../../src/kernel/window.ts";
+import type { Db } from "../../src/stores/database.ts";
+
+/** Four meters that the Free plan limits by day, as one State write moves them. */
+export const USAGE = {
+  state_requests: 1,
+  state_duration_gb_milliseconds: 1,
+  state_sqlite_rows_read: 1,
+  state_sqlite_rows_written: 1,
+} as const;
+
+/** Names of accounts, in order. */
+export const accountNames = (count: number): string[] => Array.from({ length: count }, (_, i) => `acct_${i + 1}`);
+
+/** Makes accounts on the Free plan, so that every meter of USAGE has a hard limit and grants to be asked for. */
+export async function makeAccounts(db: Db, names: readonly string[], now: number): Promise<void> {
+  const at = iso(now);
+  for (let i = 0; i < names.length; i += 10_000) {
+    const part = names.slice(i, i + 10_000);
+    await sql`with made as (
+      insert into accounts (account, created_at, updated_at) select t, ${at}::timestamptz, ${at}::timestamptz from unnest(${part}::text[]) t
+      returning account
+    ) insert into subscriptions (account, starts_at, plan, created_at)
+      select account, date_trunc('month', ${at}::timestamptz), 'free', ${at}::timestamptz from made`.execute(db);
+  }
+}
