@@ -18,6 +18,19 @@ export default defineConfig({
           globalSetup: ["test/support/global-setup.ts"],
         },
       },
+      // `npm run test:cluster`: six servers more, so not a part of `npm test`.
+      ...(process.env["WEIR_TEST_REDIS"] === "cluster"
+        ? [
+            {
+              extends: true as const,
+              test: {
+                name: "cluster",
+                include: ["test/cluster/**/*.test.ts"],
+                globalSetup: ["test/support/global-setup.ts"],
+              },
+            },
+          ]
+        : []),
     ],
   },
 });

@@ -29,6 +29,7 @@ const SCRIPTS = {
   model: ["test/model/main.ts"],
   protocol: ["test/protocol/main.ts"],
   bench: ["test/bench/main.ts"],
+  cluster: ["test/cluster/main.ts"],
 };
 
 main().catch((error) => {

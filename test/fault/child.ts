@@ -1,5 +1,6 @@
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { killWith } from "../support/kill-with.ts";
 
 const PROGRAM = fileURLToPath(new URL("./weir-process.ts", import.meta.url));
 /** Start-up compiles the HTTP schemas: about a second of a busy core. */
@@ -103,15 +104,4 @@ export class WeirProcess {
       });
     });
   }
-}
-
-/** Ends `child` when this process ends, however it ends: the shell's `read` returns when our side of the pipe closes. */
-export function killWith(child: ChildProcess): void {
-  const watcher = spawn("/bin/sh", ["-c", 'read -r line; kill -s KILL "$0" 2>/dev/null', String(child.pid)], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  watcher.on("error", () => {});
-  watcher.unref();
-  child.once("exit", () => watcher.kill("SIGKILL"));
 }

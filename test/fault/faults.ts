@@ -1,7 +1,7 @@
 import { sleep } from "../../src/kernel/clock.ts";
 import { windowsAt, type Period } from "../../src/kernel/window.ts";
 import type { Random } from "../../src/replay/random.ts";
-import { RedisNode } from "./redis-node.ts";
+import { RedisNode } from "../support/redis-node.ts";
 import type { Seat, Stage } from "./stage.ts";
 
 /** What a fault does to the stage while traffic runs. */

@@ -4,7 +4,7 @@ import { startPostgres, type PostgresServer } from "../../src/servers/postgres.t
 import { openPostgres, type Db, type Postgres } from "../../src/stores/database.ts";
 import { migrate } from "../../src/stores/migrate.ts";
 import { WeirProcess, type ChildOptions } from "./child.ts";
-import { RedisNode } from "./redis-node.ts";
+import { RedisNode } from "../support/redis-node.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
 export const ADMIN_KEY = "fault-harness-admin-key";

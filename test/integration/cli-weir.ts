@@ -35,7 +35,7 @@ export async function startWeir(): Promise<RunningWeir> {
   const stack = await createTestStack();
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", WEIR_DATA_DIR: stack.dataDir };
   const server = spawn(process.execPath, [MAIN, "start"], {
-    env: { ...env, DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisUrl, PORT: "0", LOG_LEVEL: "error" },
+    env: { ...env, DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer, PORT: "0", LOG_LEVEL: "error" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await readyLine(server);

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { Redis } from "ioredis";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createEngine, type Engine } from "../../src/engine.ts";
@@ -95,7 +94,7 @@ it("stays within the limit by grants too: what is given back is granted again on
   for (let i = 0; i < 10; i++) expect((await consume(account, 100)).allowed).toBe(true);
   await correct(account, { quantity: -500 });
   await engine.bookAccount(account);
-  await flushRedis();
+  await stack.loseRedis();
   let admitted = 0;
   while ((await consume(account, 50, other)).allowed) admitted += 50;
   // The lost life was lent what it spent, to the unit: nothing is stranded, and 500 were given back.
@@ -201,12 +200,3 @@ it("is never edited or removed", async () => {
     await sql.end();
   }
 });
-
-async function flushRedis(): Promise<void> {
-  const client = new Redis(stack.redisUrl, { protocol: 2 });
-  try {
-    await client.flushdb();
-  } finally {
-    client.disconnect();
-  }
-}

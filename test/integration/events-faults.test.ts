@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import fc from "fast-check";
 import postgres from "postgres";
-import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import { isRejected, readEvent } from "../../src/gate/event.ts";
@@ -25,9 +24,9 @@ const clock = new ManualClock("2026-11-21T12:00:00.000Z");
 
 beforeAll(async () => {
   stack = await createTestStack();
-  wire = await openWire(stack.redisUrl);
+  wire = await openWire(stack.redisServer);
   const options = { databaseUrl: stack.databaseUrl, redisPrefix: stack.keyPrefix, clock };
-  engine = await createEngine({ ...options, redisUrl: stack.redisUrl });
+  engine = await createEngine({ ...options, redisUrl: stack.redisServer });
   distant = await createEngine({ ...options, redisUrl: wire.url });
   sql = postgres(stack.databaseUrl, { max: 3, onnotice: () => {} });
 });
@@ -102,9 +101,7 @@ describe("a Redis", () => {
     await consume(account);
     await record(engine, event(account, "e1", 5));
     await engine.rollUp();
-    const redis = new Redis(stack.redisUrl, { protocol: 2 });
-    await redis.flushdb();
-    redis.disconnect();
+    await stack.loseRedis();
     expect(await record(engine, event(account, "e1", 5), event(account, "e1", 5))).toMatchObject({ accepted: 0, duplicates: 2 });
     expect(await used(account)).toBe(6);
     expect(await record(distant, event(account, "e1", 5), event(account, "e2", 5))).toMatchObject({ accepted: 1, duplicates: 1 });

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { Redis } from "ioredis";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { checkInvariants as nightly } from "../../jobs/check-invariants.ts";
@@ -31,15 +30,9 @@ afterAll(async () => {
 const violated = async (): Promise<string[]> =>
   (await engine.checkInvariants()).filter((r) => r.violations.length > 0).map((r) => `${r.check}: ${JSON.stringify(r.violations)}`);
 
-async function flushRedis(): Promise<void> {
-  const client = new Redis(stack.redisUrl, { protocol: 2 });
-  await client.flushdb();
-  client.disconnect();
-}
-
 /** Another process that served an account and stopped in order: it closes the life it opened and seals what that was lent. */
 async function closeAnother(): Promise<void> {
-  await flushRedis();
+  await stack.loseRedis();
   const other = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock });
   await other.gate.check({ account: ACCOUNT, usage: { state_requests: 1 } }, clock.now());
   await other.close();
@@ -87,7 +80,7 @@ it("finds nothing in lawful use: caps, corrections, calendars, lost stores, midn
       for (let i = 0; i < 4; i++) await check(account, { state_requests: 250 });
     }
     if (step % 3 === 0) await engine.rollUp();
-    if (step % 4 === 1) await flushRedis();
+    if (step % 4 === 1) await stack.loseRedis();
     if (step === 6)
       await engine.limits.setCap(
         ACCOUNT,

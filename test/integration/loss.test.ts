@@ -23,11 +23,11 @@ describe("a Redis that lost everything", () => {
     await consume(account, 5);
     await t.engine.rollUp();
     await consume(account, 7);
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     await consume(account, 1);
     expect(await used(account)).toBe(13);
     await t.engine.rollUp();
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     expect(await used(account)).toBe(13);
   });
 
@@ -37,7 +37,7 @@ describe("a Redis that lost everything", () => {
     let admitted = 0;
     for (let round = 0; round < 4; round++) {
       for (let i = 0; i < 60; i++) admitted += (await consume(account, 5)).allowed ? 5 : 0;
-      await t.redis.flushdb();
+      await t.stack.loseRedis();
     }
     expect(admitted).toBeLessThanOrEqual(1_000);
     // 100 is the chunk of a limit of 1,000.
@@ -48,7 +48,7 @@ describe("a Redis that lost everything", () => {
   it("repeats the first answer to a key it no longer has", async () => {
     const account = await t.newAccount();
     const first = await consume(account, 3, "key-1");
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     expect(await consume(account, 3, "key-1")).toEqual(first);
     await expect(consume(account, 4, "key-1")).rejects.toMatchObject({ code: "idempotency_mismatch" });
     expect(await used(account)).toBe(3);
@@ -62,7 +62,7 @@ describe("a Redis that lost everything", () => {
     await store("b", 300);
     await t.engine.rollUp();
     await store("b", 500);
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     const { meters } = await t.check({ account, service: "s", namespace: "Room", object: "b", storageBytes: { delta: 10 } });
     expect(meters["state_sqlite_storage_bytes"]).toMatchObject({ used: 1_210 });
   });
@@ -71,7 +71,7 @@ describe("a Redis that lost everything", () => {
     const account = await t.newAccount();
     const other = await t.another();
     await other.gate.check({ account, usage: { state_requests: 9 } }, t.clock.now());
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     await consume(account, 1);
     await other.bookOwn();
     expect(await used(account)).toBe(10);

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { createEngine, STORAGE_METER, type Engine } from "../../src/engine.ts";
 import { buildApp, type App } from "../../src/http/app.ts";
@@ -81,9 +80,7 @@ it("knows sizes that only the ledger has", async () => {
   await store("a", 100);
   await store("b", 200);
   await engine.rollUp();
-  const client = new Redis(stack.redisUrl, { protocol: 2 });
-  await client.flushdb();
-  client.disconnect();
+  await stack.loseRedis();
   expect((await recount([measured("a", 70), measured("b", 200)])).body).toMatchObject({ changed: 1, differenceBytes: -30 });
   expect(await stored()).toBe(270);
 });

@@ -272,8 +272,8 @@ describe("test stacks", () => {
     try {
       await query(one.databaseUrl, "create table mine as select 1 as answer");
       await expect(query(two.databaseUrl, "select answer from mine")).rejects.toThrow(/does not exist/);
-      await ask(one.redisUrl, (client) => client.set("k", "1"));
-      expect(await ask(two.redisUrl, (client) => client.get("k"))).toBeNull();
+      await ask(one.redisServer, (client) => client.set("k", "1"));
+      expect(await ask(two.redisServer, (client) => client.get("k"))).toBeNull();
       expect(one.dataDir).not.toBe(two.dataDir);
     } finally {
       await Promise.all([one.stop(), two.stop()]);

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { findAccount } from "../../src/accounts/account-store.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
@@ -40,12 +39,6 @@ beforeEach(async () => {
   await engine.limits.setCap(account, METER, { period: "day", capValue: LIMIT, hardStop: true, notifyAtPercent: 80 }, clock.now());
 });
 
-async function flushRedis(): Promise<void> {
-  const client = new Redis(stack.redisUrl, { protocol: 2 });
-  await client.flushdb();
-  client.disconnect();
-}
-
 type Json = Record<string, unknown>;
 
 async function send(method: "GET" | "POST", url: string): Promise<{ status: number; body: Json }> {
@@ -67,7 +60,7 @@ async function spendAll(): Promise<number> {
 it("is shown apart from usage, refused with its reason, and never admitted twice", async () => {
   await consume(10);
   expect(await meter()).toMatchObject({ used: 10, stranded: 0 });
-  await flushRedis();
+  await stack.loseRedis();
   // The lost Redis was lent a chunk of 100 and had spent 10.
   expect(await meter()).toMatchObject({ used: 10, remaining: 990, stranded: 90 });
   expect(await strandedFinding()).toMatchObject({
@@ -85,7 +78,7 @@ it("is shown apart from usage, refused with its reason, and never admitted twice
 
 it("is free again when the window ends", async () => {
   await consume(10);
-  await flushRedis();
+  await stack.loseRedis();
   expect(await meter()).toMatchObject({ stranded: 90 });
   clock.set("2026-11-22T00:00:00.000Z");
   expect(await meter()).toMatchObject({ used: 0, stranded: 0 });
@@ -95,9 +88,9 @@ it("is free again when the window ends", async () => {
 
 it("is freed by the operator's word: all that is booked stays used, to the unit", async () => {
   await consume(10);
-  await flushRedis();
+  await stack.loseRedis();
   await consume(20);
-  await flushRedis();
+  await stack.loseRedis();
   expect(await meter()).toMatchObject({ used: 30, stranded: 170 });
   expect(await send("POST", `/v1/accounts/${account}/reclaim`)).toMatchObject({
     status: 200,

@@ -92,7 +92,7 @@ describe("the billing month", () => {
     await t.engine.rollUp();
     const other = await t.another();
     expect((await other.usage(account)).usage.meters.month[METER]).toBe(LIMIT);
-    await t.redis.flushdb();
+    await t.stack.loseRedis();
     expect(await monthUsed(account)).toBe(LIMIT);
     expect(await consume(account, 1)).toMatchObject({ allowed: false });
   });

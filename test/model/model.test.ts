@@ -13,7 +13,7 @@ let system: System;
 
 beforeAll(async () => {
   stack = await createTestStack();
-  system = await System.open(stack);
+  system = await System.open({ ...stack, redisUrl: stack.redisServer });
 });
 
 afterAll(async () => {

@@ -1,4 +1,3 @@
-import { Redis } from "ioredis";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import type { CheckRequest } from "../../src/gate/check-request.ts";
 import type { Decision } from "../../src/gate/decision.ts";
@@ -13,8 +12,6 @@ export interface TestEngine {
   engine: Engine;
   clock: ManualClock;
   stack: TestStack;
-  /** A raw client on the same logical database: for what a fault does, and for looking. */
-  redis: Redis;
   newAccount(plan?: string): Promise<string>;
   check(request: CheckRequest): Promise<Decision>;
   cap(account: string, meter: string, period: "day" | "month", capValue: number): Promise<void>;
@@ -38,13 +35,11 @@ export async function openTestEngine(): Promise<TestEngine> {
     });
   const engine = await open();
   const others: Engine[] = [];
-  const redis = new Redis(stack.redisUrl, { protocol: 2 });
   let accounts = 0;
   return {
     engine,
     clock,
     stack,
-    redis,
     newAccount: async (plan = "pro") => {
       const account = `acct_${++accounts}`;
       await engine.limits.putAccount(account, { plan }, clock.now());
@@ -59,7 +54,6 @@ export async function openTestEngine(): Promise<TestEngine> {
       return other;
     },
     stop: async () => {
-      redis.disconnect();
       await Promise.all([engine, ...others].filter((e) => !e.closed).map((e) => e.close()));
       await stack.stop();
     },

@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { startPostgres } from "../../src/servers/postgres.ts";
 import { startRedis } from "../../src/servers/redis.ts";
 import { migrate } from "../../src/stores/migrate.ts";
+import { TestCluster } from "./redis-cluster.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /** Every test file has a database of its own, copied from this one, in which the migrations have run. */
@@ -19,6 +20,8 @@ export interface TestServers {
   template: string;
   redisUrl: string;
   redisDatabases: number;
+  /** Nodes of a cluster to be used in place of that server (`npm run test:cluster`); null where there is none. */
+  redisCluster: string[] | null;
 }
 
 declare module "vitest" {
@@ -31,12 +34,14 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = tempDir("run");
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
-  const [pg, redis] = await Promise.all([
+  const clustered = process.env["WEIR_TEST_REDIS"] === "cluster";
+  const [pg, redis, cluster] = await Promise.all([
     startPostgres({ dataDir: dir.path, fast: true, maxConnections: MAX_CONNECTIONS, log }),
     startRedis({ dataDir: dir.path, appendOnly: false, databases: REDIS_DATABASES, log }),
+    clustered ? TestCluster.start(dir.path) : null,
   ]);
   const stop = async (): Promise<void> => {
-    await Promise.all([pg.stop(), redis.stop()]);
+    await Promise.all([pg.stop(), redis.stop(), cluster?.stop()]);
     dir.remove();
   };
   try {
@@ -45,7 +50,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await stop();
     throw error;
   }
-  project.provide("servers", { postgresUrl: pg.url, template: TEMPLATE, redisUrl: redis.url, redisDatabases: REDIS_DATABASES });
+  project.provide("servers", {
+    postgresUrl: pg.url,
+    template: TEMPLATE,
+    redisUrl: redis.url,
+    redisDatabases: REDIS_DATABASES,
+    redisCluster: cluster?.addresses ?? null,
+  });
   return stop;
 }
 

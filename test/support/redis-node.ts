@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { monotonicMs, sleep } from "../../src/kernel/clock.ts";
 import { freePort } from "../../src/servers/process.ts";
-import { killWith } from "./child.ts";
+import { killWith } from "./kill-with.ts";
 
 const READY_TIME_LIMIT_MS = 10_000;
 const SYNC_TIME_LIMIT_MS = 10_000;
@@ -13,16 +13,18 @@ const SYNC_TIME_LIMIT_MS = 10_000;
 export class RedisNode {
   readonly port: number;
   readonly #dir: string;
+  readonly #settings: readonly string[];
   #process: ChildProcess | null = null;
 
-  private constructor(port: number, dir: string) {
+  private constructor(port: number, dir: string, settings: readonly string[] = []) {
     this.port = port;
     this.#dir = dir;
+    this.#settings = settings;
   }
 
-  static async start(dataDir: string): Promise<RedisNode> {
+  static async start(dataDir: string, settings: readonly string[] = []): Promise<RedisNode> {
     const port = await freePort();
-    const node = new RedisNode(port, join(dataDir, `redis-${port}`));
+    const node = new RedisNode(port, join(dataDir, `redis-${port}`), settings);
     mkdirSync(node.#dir, { recursive: true, mode: 0o700 });
     await node.#run([]);
     return node;
@@ -59,15 +61,15 @@ export class RedisNode {
   }
 
   flush(): Promise<unknown> {
-    return this.#ask((client) => client.flushall());
+    return this.ask((client) => client.flushall());
   }
 
   promote(): Promise<unknown> {
-    return this.#ask((client) => client.call("REPLICAOF", "NO", "ONE"));
+    return this.ask((client) => client.call("REPLICAOF", "NO", "ONE"));
   }
 
   demote(primary: RedisNode): Promise<unknown> {
-    return this.#ask(async (client) => {
+    return this.ask(async (client) => {
       await client.call("REPLICAOF", "127.0.0.1", String(primary.port));
       await this.#untilSynced();
     });
@@ -93,12 +95,14 @@ export class RedisNode {
       "everysec",
     ];
     const replication = ["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb"];
-    const child = spawn("redis-server", [...settings, ...replication, "--maxmemory-policy", "noeviction", ...extra], { stdio: "ignore" });
+    const child = spawn("redis-server", [...settings, ...replication, "--maxmemory-policy", "noeviction", ...this.#settings, ...extra], {
+      stdio: "ignore",
+    });
     killWith(child);
     this.#process = child;
     const deadline = monotonicMs() + READY_TIME_LIMIT_MS;
     while (
-      !(await this.#ask((client) => client.ping()).then(
+      !(await this.ask((client) => client.ping()).then(
         () => true,
         () => false,
       ))
@@ -111,14 +115,15 @@ export class RedisNode {
   async #untilSynced(): Promise<void> {
     const deadline = monotonicMs() + SYNC_TIME_LIMIT_MS;
     for (;;) {
-      const info = await this.#ask((client) => client.info("replication"));
+      const info = await this.ask((client) => client.info("replication"));
       if (/master_link_status:up/.test(info) && /master_sync_in_progress:0/.test(info)) return;
       if (monotonicMs() > deadline) throw new Error(`The replica on port ${this.port} does not catch up`);
       await sleep(10);
     }
   }
 
-  async #ask<T>(use: (client: Redis) => Promise<T>): Promise<T> {
+  /** Sends to it past everything, on a connection of its own. */
+  async ask<T>(use: (client: Redis) => Promise<T>): Promise<T> {
     const client = new Redis({
       host: "127.0.0.1",
       port: this.port,
