@@ -3,10 +3,12 @@ import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalo
 import type { Catalog } from "./catalog/catalog.ts";
 import { examine } from "./doctor/examine.ts";
 import type { Finding } from "./doctor/finding.ts";
+import { vitals, type Vitals } from "./doctor/vitals.ts";
 import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
+import { observedGate, type DecisionObserver } from "./gate/observe.ts";
 import { correct } from "./gate/correct.ts";
 import { reclaim } from "./gate/reclaim.ts";
 import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
@@ -71,6 +73,7 @@ export class Engine {
   readonly #closePostgres: () => Promise<void>;
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
+  #observer: DecisionObserver | null = null;
   #version: CatalogVersion;
   #closed = false;
 
@@ -95,7 +98,8 @@ export class Engine {
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
-    this.gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
+    const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
+    this.gate = observedGate(gate, () => this.#observer);
     this.limits = new LimitChanges(this.#stores, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
@@ -211,6 +215,16 @@ export class Engine {
     await reachPostgres(this.db.selectFrom("catalog_versions").select("version").limit(1).execute());
     const { redis, keys } = this.#background.counters;
     return { dirtyAccounts: await dirtyCount(redis, keys) };
+  }
+
+  /** From here on tells `observer` of every check. */
+  observe(observer: DecisionObserver): void {
+    this.#observer = observer;
+  }
+
+  /** What an operator's dashboards show. Never throws: what a store cannot tell now is null. */
+  vitals(): Promise<Vitals> {
+    return vitals(this.#background, this.clock.now());
   }
 
   get closed(): boolean {

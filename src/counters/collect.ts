@@ -74,11 +74,23 @@ const awayOf = (answers: PromiseSettledResult<unknown>[]): WeirError | null => {
   return refused === undefined ? null : refused.reason instanceof WeirError ? refused.reason : unavailable("Redis", refused.reason);
 };
 
-/** Accounts that have something to book, by the server that holds them: at most 500 of each partition. `away`: of a server that does not answer. */
-export async function dirtyAccounts(redis: RedisServers, keys: KeySpace): Promise<{ accounts: string[][]; away: WeirError | null }> {
+export interface DirtyAccounts {
+  /** By the server that holds them: at most 500 of each partition. */
+  accounts: string[][];
+  /** These are all there are. */
+  complete: boolean;
+  /** Of a server that does not answer. */
+  away: WeirError | null;
+}
+
+/** Accounts that have something to book. */
+export async function dirtyAccounts(redis: RedisServers, keys: KeySpace): Promise<DirtyAccounts> {
   const answers = await ofDirtySets(redis, keys, "srandmember", ACCOUNTS_PER_PARTITION);
   const accounts = answers.map((answer) => (answer.status === "fulfilled" ? answer.value.flatMap((members) => members as string[]) : []));
-  return { accounts, away: awayOf(answers) };
+  const complete = answers.every(
+    (answer) => answer.status === "fulfilled" && answer.value.every((members) => (members as string[]).length < ACCOUNTS_PER_PARTITION),
+  );
+  return { accounts, complete, away: awayOf(answers) };
 }
 
 /** How many accounts wait to be booked; throws `unavailable` when any server is away. */
@@ -90,6 +102,19 @@ export async function dirtyCount(redis: RedisServers, keys: KeySpace): Promise<n
     (sum, answer) => sum + (answer.status === "fulfilled" ? answer.value.reduce((n: number, part) => n + Number(part), 0) : 0),
     0,
   );
+}
+
+/** Notes that all that was acknowledged before `at` is booked. */
+export async function noteRolledUp(redis: RedisServers, keys: KeySpace, at: number): Promise<void> {
+  const key = keys.rolledUp();
+  await ask(redis, key, (connection) => connection.call((client) => client.set(key, at)));
+}
+
+/** Before when everything is booked, epoch ms; null where no roll-up has noted it. */
+export async function rolledUpAt(redis: RedisServers, keys: KeySpace): Promise<number | null> {
+  const key = keys.rolledUp();
+  const noted = await ask(redis, key, (connection) => connection.call((client) => client.get(key)));
+  return noted === null ? null : Number(noted);
 }
 
 /** Reads what the accounts have to book. */

@@ -30,6 +30,8 @@ export function keySpace(prefix: string) {
     expiries: (account: string) => `${tag(account)}:x:${account}`,
     crossings: (account: string) => `${tag(account)}:n:${account}`,
     dirty: (partition: number) => `${prefix}{${partition}}:dirty`,
+    /** When everything had last been rolled up, epoch ms. */
+    rolledUp: () => `${prefix}{0}:rolled-up`,
     dirtyOf: (account: string) => `${tag(account)}:dirty`,
   };
 }

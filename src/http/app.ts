@@ -22,6 +22,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
@@ -126,6 +127,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;
   healthRoutes(app, options);
+  metricsRoutes(app, engine);
   checkRoutes(app, engine);
   reservationRoutes(app, engine);
   usageRoutes(app, engine);

@@ -1,4 +1,4 @@
-import { collect, dirtyAccounts, markBooked, type Collected } from "../counters/collect.ts";
+import { collect, dirtyAccounts, markBooked, noteRolledUp, type Collected } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
 import { limbs } from "../counters/layout.ts";
 import type { Db } from "../stores/database.ts";
@@ -38,9 +38,11 @@ export type RollUpStep = (typeof ROLL_UP_STEPS)[number];
  * May be run twice, at once, late, or be killed between any two steps: the tables come out the same.
  */
 export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpReport> {
-  const { accounts, away } = await dirtyAccounts(stores.counters.redis, stores.counters.keys);
+  const { redis, keys } = stores.counters;
+  const { accounts, complete, away } = await dirtyAccounts(redis, keys);
   const report: RollUpReport = { accounts: 0, rows: 0, outdated: [], fault: away };
   for (const dirty of accounts) await rollUpServer(stores, dirty, now, report).catch((error: Error) => (report.fault ??= error));
+  if (complete && report.fault === null) await noteRolledUp(redis, keys, now);
   return report;
 }
 

@@ -58,6 +58,17 @@ export async function mostStranded(db: Db, since: Record<Period, number>, limit:
   }));
 }
 
+/** Counters' stranded budget of all accounts together, by meter and period, of windows that began at or after `since`. */
+export async function strandedInAll(db: Db, since: Record<Period, number>): Promise<{ meter: string; period: Period; quantity: number }[]> {
+  const { rows } = await reachPostgres(
+    sql<{ meter: string; period: Period; quantity: string }>`
+      select meter, period, sum(granted - booked)::text as quantity
+      from weir_stranded(null, ${iso(since.day)}::timestamptz, ${iso(since.month)}::timestamptz)
+      group by 1, 2 order by 1, 2`.execute(db),
+  );
+  return rows.map((row) => ({ ...row, quantity: Number(row.quantity) }));
+}
+
 /** What was freed of one limit. */
 export interface Reclaimed {
   meter: string;

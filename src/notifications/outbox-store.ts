@@ -100,3 +100,15 @@ export async function forgetDeliveries(db: Db, now: number): Promise<number> {
     if (n < FORGET_BATCH) return forgotten;
   }
 }
+
+/** What waits for an attempt, and how long the oldest of it has been due, milliseconds. */
+export async function outboxState(db: Db, now: number): Promise<{ pending: number; oldestDueMs: number }> {
+  const row = await reachPostgres(
+    db
+      .selectFrom("deliveries")
+      .select((e) => [e.fn.countAll<bigint>().as("pending"), e.fn.min("next_attempt_at").as("oldest")])
+      .where("status", "=", "pending")
+      .executeTakeFirstOrThrow(),
+  );
+  return { pending: Number(row.pending), oldestDueMs: row.oldest === null ? 0 : Math.max(0, now - row.oldest.getTime()) };
+}
