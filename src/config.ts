@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 
@@ -21,6 +22,8 @@ export interface Config {
   /** How notifications are mailed; null: they are not. */
   mail: { smtpUrl: string; from: string } | null;
   logLevel: LogLevel;
+  /** Whose X-Forwarded-For is believed: so many proxies in front, or those at these addresses; null: nobody's. */
+  trustProxy: number | string[] | null;
   /** How long after a month's end its invoice stays a draft, for usage that comes late. */
   invoiceGraceHours: number;
 }
@@ -57,6 +60,26 @@ const serverUrl = (protocols: readonly string[], example: string) =>
     .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must be a URL such as ${example}`)
     .optional();
 
+/** Beyond this nobody counts the proxies in front of a server right. */
+const PROXY_HOPS_MAX = 8;
+/** Names for the ranges that are private to a machine, a link or a site. */
+const PROXY_RANGES = ["loopback", "linklocal", "uniquelocal"];
+
+const isAddressRange = (text: string): boolean => {
+  const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  return PROXY_RANGES.includes(text) || (version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128));
+};
+
+const proxies = z
+  .string()
+  .transform((text) => (/^\d{1,3}$/.test(text) ? Number(text) : text.split(",").map((part) => part.trim())))
+  .refine(
+    (trust) => (typeof trust === "number" ? trust <= PROXY_HOPS_MAX : trust.every(isAddressRange)),
+    `must be how many proxies stand in front, at most ${PROXY_HOPS_MAX}, or their addresses, such as 10.0.0.0/8,loopback`,
+  )
+  .optional();
+
 const SCHEMA = z
   .object({
     WEIR_HOST: z
@@ -91,6 +114,7 @@ const SCHEMA = z
       .regex(/^(?:[^<>\r\n]* )?<?[^\s<>@]+@[^\s<>@]+>?$/, "must be an address such as Weir <weir@example.com>")
       .optional(),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
+    WEIR_TRUST_PROXY: proxies,
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
     NODE_ENV: z.string().optional(),
   })
@@ -142,6 +166,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
         ? null
         : { smtpUrl: found.WEIR_SMTP_URL, from: found.WEIR_MAIL_FROM },
     logLevel: found.LOG_LEVEL,
+    trustProxy: found.WEIR_TRUST_PROXY ?? null,
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
   };
 }

@@ -1,3 +1,4 @@
+import { openKeyRing, type KeyRing } from "./accounts/key-ring.ts";
 import { defaultCatalog, mergeCatalog, withShippedOperations } from "./catalog/parse.ts";
 import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
 import type { Catalog } from "./catalog/catalog.ts";
@@ -39,6 +40,8 @@ const START_TIMEOUT_MS = 10_000;
 const CATALOG_POLL_MS = 2_000;
 /** How often this process books its own copies; the roll-up has usually been there before. */
 const OWN_BOOKING_MS = 30_000;
+/** How often the uses of keys are written down. */
+const KEY_USES_MS = 1_000;
 /** How soon a Redis that did not answer hears of events that were counted meanwhile. */
 const RETELL_MS = 1_000;
 
@@ -62,6 +65,8 @@ export class Engine {
   readonly db: Db;
   readonly gate: Gate;
   readonly limits: LimitChanges;
+  /** The keys in use. */
+  readonly keys: KeyRing;
   /** Delivers notifications. */
   readonly outbox: Dispatcher;
   readonly #events: EventRecorder;
@@ -90,6 +95,7 @@ export class Engine {
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
+    this.keys = openKeyRing(postgres.db, options.databaseUrl);
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
@@ -108,6 +114,7 @@ export class Engine {
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
     this.#every(RECALL_POLL_MS, () => this.#recall.look());
+    this.#every(KEY_USES_MS, () => this.keys.noteUses());
     this.#every(RETELL_MS, () => this.#events.retell(this.clock.now()));
   }
 
@@ -240,6 +247,7 @@ export class Engine {
     await this.bookOwn().catch(this.#onTrouble);
     await this.#loader.closeEpochs(this.clock.now()).catch(this.#onTrouble);
     await this.#recall.leave().catch(this.#onTrouble);
+    await this.keys.close().catch(this.#onTrouble);
     await Promise.all(this.#redis.map((c) => c.close()));
     await this.#closePostgres();
   }

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { iso } from "../kernel/window.ts";
 import { reachPostgres, type Db } from "../stores/database.ts";
 import { mintKey, type ApiKey, type Scope } from "./api-key.ts";
@@ -11,9 +12,22 @@ interface Row {
   created_at: Date;
   expires_at: Date | null;
   revoked_at: Date | null;
+  last_used_at: Date | null;
+  replaced_by: string | null;
 }
 
-const COLUMNS = ["id", "account", "scope", "name", "last_four", "created_at", "expires_at", "revoked_at"] as const;
+const COLUMNS = [
+  "id",
+  "account",
+  "scope",
+  "name",
+  "last_four",
+  "created_at",
+  "expires_at",
+  "revoked_at",
+  "last_used_at",
+  "replaced_by",
+] as const;
 
 const toKey = (row: Row): ApiKey => ({
   id: row.id,
@@ -25,6 +39,8 @@ const toKey = (row: Row): ApiKey => ({
   createdAt: row.created_at.getTime(),
   expiresAt: row.expires_at?.getTime() ?? null,
   revokedAt: row.revoked_at?.getTime() ?? null,
+  lastUsedAt: row.last_used_at?.getTime() ?? null,
+  replacedBy: row.replaced_by,
 });
 
 export interface NewKey {
@@ -49,7 +65,6 @@ export async function createKey(db: Db, wanted: NewKey, now: number): Promise<Ap
         last_four: minted.lastFour,
         created_at: iso(now),
         expires_at: wanted.expiresAt === null ? null : iso(wanted.expiresAt),
-        revoked_at: null,
       })
       .returning(COLUMNS)
       .executeTakeFirstOrThrow(),
@@ -94,4 +109,56 @@ export async function findKey(db: Db, id: string): Promise<(ApiKey & { hash: Buf
       .executeTakeFirst(),
   );
   return row ? { ...toKey(row), hash: row.secret_hash } : null;
+}
+
+/** Why a key was not rotated. */
+export type NotRotated = "unknown" | "ended" | "replaced";
+
+/**
+ * Makes a key that takes another's place: same account, scope and name, and a life as long as that one was given, from now on. The old one
+ * works on for `overlapMs`, or to its own end where that is sooner. One statement: there is never a moment without a key, nor two rotations.
+ */
+export async function rotateKey(
+  db: Db,
+  account: string | null,
+  id: string,
+  overlapMs: number,
+  now: number,
+): Promise<(ApiKey & { key: string }) | NotRotated> {
+  const old = await findKey(db, id);
+  if (!old || old.account !== account) return "unknown";
+  const minted = mintKey(old.scope);
+  const { rows } = await reachPostgres(
+    sql<Row>`
+      with old as (
+        update api_keys set replaced_by = ${minted.id}, expires_at = least(expires_at, ${iso(now + overlapMs)}::timestamptz)
+        where id = ${id} and replaced_by is null and revoked_at is null and (expires_at is null or expires_at > ${iso(now)}::timestamptz)
+        returning *
+      )
+      insert into api_keys (id, account, scope, name, secret_hash, last_four, created_at, expires_at)
+      select ${minted.id}, account, scope, name, ${minted.hash}::bytea, ${minted.lastFour}, ${iso(now)}::timestamptz,
+             ${old.expiresAt === null ? null : iso(now + old.expiresAt - old.createdAt)}::timestamptz
+      from old
+      returning *`.execute(db),
+  );
+  const [row] = rows;
+  if (row) return { ...toKey(row), key: minted.key };
+  const present = await findKey(db, id);
+  return (present?.replacedBy ?? null) === null ? "ended" : "replaced";
+}
+
+/** A moment a key was used at. */
+export interface KeyUse {
+  id: string;
+  at: number;
+}
+
+/** Writes down when keys were last used. Processes that have all seen a key within the minute write it once. */
+export async function noteUses(db: Db, uses: readonly KeyUse[]): Promise<void> {
+  await reachPostgres(
+    sql`
+      update api_keys k set last_used_at = u.at
+      from unnest(${uses.map((u) => u.id)}::text[], ${uses.map((u) => iso(u.at))}::timestamptz[]) as u (id, at)
+      where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at - interval '50 seconds')`.execute(db),
+  );
 }

@@ -72,6 +72,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     adminKey,
     redisDurable,
     runJobs: () => jobs.runAll(),
+    ...(config.trustProxy === null ? {} : { trustProxy: config.trustProxy }),
     // stdout holds the ready line alone.
     logger: { level: config.logLevel, stream: process.stderr },
     ...(testClock === undefined ? {} : { testClock }),

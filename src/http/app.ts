@@ -66,6 +66,8 @@ export interface AppOptions {
   /** Whether our Redis keeps what it acknowledges; null for one we were told of. */
   redisDurable: boolean | null;
   runJobs: () => Promise<void>;
+  /** Whose word on where a request comes from is taken: so many proxies, or those at these addresses; nobody's unless told. */
+  trustProxy?: number | string[];
   logger?: FastifyServerOptions["logger"];
 }
 
@@ -85,6 +87,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Fastify's requestTimeout alone left a slow body open for 45 s; with Node's own limits it is closed in time.
+    trustProxy: proxyTrust(options.trustProxy),
     http: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CONNECTION_CHECK_MS },
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     return503OnClosing: true,
@@ -94,7 +97,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.server.maxConnections = CONNECTIONS_MAX;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.decorate("authenticator", new Authenticator(options.engine.db, options.engine.clock, options.adminKey));
+  app.decorate("authenticator", new Authenticator(options.engine, options.adminKey));
   app.decorateRequest("principal", null);
   registerProblems(app);
   registerSecurityHeaders(app);
@@ -123,6 +126,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await app.ready();
   return app;
 }
+
+const proxyTrust = (trust: AppOptions["trustProxy"]): NonNullable<FastifyServerOptions["trustProxy"]> =>
+  typeof trust === "number" ? (_address, hop) => hop < trust : (trust ?? false);
 
 async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;

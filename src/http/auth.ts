@@ -1,17 +1,14 @@
 import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
-import { findKey } from "../accounts/api-key-store.ts";
-import { hashKey, keyId, type Scope } from "../accounts/api-key.ts";
-import { monotonicMs, type Clock } from "../kernel/clock.ts";
+import { hashKey, type Scope } from "../accounts/api-key.ts";
+import type { KeyOwner, KeyRing } from "../accounts/key-ring.ts";
+import type { Engine } from "../engine.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { notFound, WeirError } from "../kernel/errors.ts";
 import { ACCOUNT_PATTERN, sameSecret } from "../kernel/ids.ts";
-import type { Db } from "../stores/database.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
 
 /** Who sends a request. `account` is null for the operator's keys. */
-export interface Principal {
-  scope: Scope;
-  account: string | null;
-  keyId: string;
-}
+export type Principal = KeyOwner;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -19,68 +16,53 @@ declare module "fastify" {
   }
 }
 
-/** A revoked key stops working within this time on other processes, at once on the one that revoked it. */
-const KEY_CACHE_MS = 1_000;
-const KEY_CACHE_MAX = 10_000;
 /** Longer than any key of ours; what is longer is not hashed. */
 const KEY_LENGTH_MAX = 256;
 const ACCOUNT_HEADER = "weir-account";
 
-interface Cached {
-  principal: Principal | null;
-  expiresAt: number | null;
-  until: number;
-}
-
-/** Tells from a request's key who sends it. Keys are looked up by id and compared by hash, in constant time. */
+/** Tells from a request's key who sends it. */
 export class Authenticator {
-  readonly #db: Db;
+  readonly #keys: KeyRing;
   readonly #clock: Clock;
   readonly #adminHash: Buffer;
-  readonly #cache = new Map<string, Cached>();
+  readonly #failed = new FailedAttempts();
 
-  constructor(db: Db, clock: Clock, adminKey: string) {
-    this.#db = db;
+  constructor({ keys, clock }: Pick<Engine, "keys" | "clock">, adminKey: string) {
+    this.#keys = keys;
     this.#clock = clock;
     this.#adminHash = hashKey(adminKey);
   }
 
-  /** Throws `unauthorized` for a key that is missing, unknown, expired or revoked; they are not told apart. */
+  /**
+   * Throws `unauthorized` for a key that is missing, unknown, expired or revoked; they are not told apart. Where an address brings many
+   * wrong ones, `rate_limited`. A request without a key guesses nothing and is not counted.
+   */
   async principalOf(request: FastifyRequest): Promise<Principal> {
     const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    if (key === undefined || key.length > KEY_LENGTH_MAX) throw unauthorized();
-    const hash = hashKey(key);
-    if (sameSecret(hash, this.#adminHash)) return { scope: "admin", account: null, keyId: "operator" };
-    const cacheKey = hash.toString("base64");
-    const cached = this.#cache.get(cacheKey);
-    const found = cached && cached.until > monotonicMs() ? cached : await this.#lookUp(key, hash, cacheKey);
-    const expired = found.expiresAt !== null && found.expiresAt <= this.#clock.now();
-    if (!found.principal || expired) throw unauthorized();
-    return found.principal;
+    if (key === undefined) throw unauthorized();
+    if (key.length <= KEY_LENGTH_MAX) {
+      if (sameSecret(hashKey(key), this.#adminHash)) return OPERATOR;
+      const now = this.#clock.now();
+      const found = this.#keys.remembered(key, now) ?? (await this.#find(key, request.ip, now));
+      if (found) return found;
+    }
+    const wait = this.#failed.note(request.ip);
+    throw wait === null ? unauthorized() : rateLimited(wait);
   }
 
-  /** Forgets what is cached: after a key was revoked here. */
-  forget(): void {
-    this.#cache.clear();
-  }
-
-  async #lookUp(key: string, hash: Buffer, cacheKey: string): Promise<Cached> {
-    const id = keyId(key);
-    const row = id === null ? null : await findKey(this.#db, id);
-    const valid = row !== null && sameSecret(row.hash, hash) && row.revokedAt === null;
-    const found: Cached = {
-      principal: valid ? { scope: row.scope, account: row.account, keyId: row.id } : null,
-      expiresAt: valid ? row.expiresAt : null,
-      until: monotonicMs() + KEY_CACHE_MS,
-    };
-    // Full: start over. At one entry a second-old key that is 10,000 keys in use at once.
-    if (this.#cache.size >= KEY_CACHE_MAX) this.#cache.clear();
-    this.#cache.set(cacheKey, found);
-    return found;
+  #find(key: string, address: string, now: number): Promise<Principal | null> {
+    const wait = this.#failed.waitBeforeLookUp(address);
+    if (wait !== null) throw rateLimited(wait);
+    return this.#keys.find(key, now);
   }
 }
 
+const OPERATOR: Principal = { scope: "admin", account: null, keyId: "operator" };
+
 const unauthorized = (): WeirError => new WeirError("unauthorized", "This call needs a valid key: Authorization: Bearer <key>.");
+
+const rateLimited = (retryAfterSeconds: number): WeirError =>
+  new WeirError("rate_limited", "Too many wrong keys came from this address.", { retryAfterSeconds });
 
 /** Lets only these scopes in; runs before the body is read. Every route states its access, by this or by `open`. */
 export function allow(...scopes: Scope[]): { onRequest: onRequestAsyncHookHandler; config: { access: Scope[] } } {

@@ -41,7 +41,7 @@ export function readAsJson(app: FastifyInstance, types: string | string[]): void
 /** Many clients name a content type with every call; on a route that takes no body, or may, an empty one is none. */
 function needsNoBody(request: FastifyRequest): boolean {
   const body = request.routeOptions.schema?.body;
-  return !(body instanceof z.ZodType) || body.safeParse(undefined).success;
+  return !(body instanceof z.ZodType) || body.safeParse(null).success;
 }
 
 /**

@@ -64,8 +64,9 @@ export async function runQuery<Row>(db: Db, text: string, parameters: readonly u
   return result.rows;
 }
 
-// SQLSTATE classes that say "not now" rather than "not so": connection, resources, operator, lock and statement time limits.
-const AWAY = /^(?:08|53|57|55P03|25P03|CONNECT|CONNECTION|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
+// SQLSTATE classes that say "not now" rather than "not so": connection, password, database (gone, or closed to connections), resources,
+// operator, lock and statement time limits.
+const AWAY = /^(?:08|28|3D|53|57|55000|55P03|25P03|CONNECT|CONNECTION|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
 
 /** Awaits a Postgres call; an absent, overloaded or hanging server becomes `503 unavailable`, other errors pass. */
 export async function reachPostgres<T>(call: Promise<T>): Promise<T> {

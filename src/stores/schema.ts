@@ -33,6 +33,8 @@ export interface Database {
     created_at: Timestamp;
     expires_at: Timestamp | null;
     revoked_at: Timestamp | null;
+    last_used_at: Timestamp | null;
+    replaced_by: string | null;
   };
   caps: {
     account: string;

@@ -114,6 +114,16 @@ test("an account's key acts for its account alone", async () => {
   expect(revoked.stderr).toContain("WEIR_KEY");
 });
 
+test("a key is rotated with an overlap", async () => {
+  await said("accounts create acct_rotate");
+  const made = JSON.parse((await weir("--account acct_rotate keys create --json")).stdout) as { key: string; id: string };
+  const next = (await weir(`--account acct_rotate keys rotate ${made.id} --overlap-seconds 3600`)).stdout.trim();
+  for (const WEIR_KEY of [made.key, next]) expect((await weir("usage", { WEIR_URL: server.url, WEIR_KEY })).code).toBe(0);
+  expect(await said("--account acct_rotate keys list")).toContain("replaced by key_");
+  expect((await weir(`--account acct_rotate keys rotate ${made.id}`)).code).toBe(1);
+  expect((await weir(`--account acct_rotate keys rotate ${made.id} --overlap-seconds -1`)).code).toBe(2);
+});
+
 test("a change of plan lifts the limit for the next check", async () => {
   await said("accounts create acct_plan --plan free");
   const tooMuch = "--account acct_plan check --usage state_requests=100001";

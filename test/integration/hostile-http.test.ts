@@ -87,6 +87,20 @@ describe("what is no request of the API", () => {
   });
 });
 
+it("a call that needs no body may come without one, with a content type or not", async () => {
+  const account = await t.newAccount();
+  const release = async (headers: Record<string, string>): Promise<number> => {
+    const check = { account, usage: { state_requests: 1 }, mode: "reserve" };
+    const { reservation } = (await t.send("POST", "/v1/check", { body: check })).body as { reservation: { id: string } };
+    return (await t.send("POST", `/v1/reservations/${reservation.id}/release`, { headers })).status;
+  };
+  expect(await release({})).toBe(200);
+  expect(await release({ "content-type": "application/json" })).toBe(200);
+  expect((await t.send("POST", "/v1/check", { headers: { "content-type": "application/json" } })).body).toMatchObject({
+    code: "invalid_json",
+  });
+});
+
 describe("several requests at once", () => {
   it("are answered in order, and what follows a broken one is not served", async () => {
     const account = await t.newAccount();

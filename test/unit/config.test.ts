@@ -15,6 +15,7 @@ describe("configuration", () => {
       webhookAllowPrivate: false,
       mail: null,
       logLevel: "warn",
+      trustProxy: null,
       invoiceGraceHours: 24,
     });
   });
@@ -36,6 +37,7 @@ describe("configuration", () => {
       WEIR_SMTP_URL: "smtps://u:p@mail:465",
       WEIR_MAIL_FROM: "Weir <weir@example.com>",
       LOG_LEVEL: "debug",
+      WEIR_TRUST_PROXY: "10.0.0.0/8, ::1,loopback",
       WEIR_INVOICE_GRACE_HOURS: "0",
     });
     expect(given).toEqual({
@@ -49,6 +51,7 @@ describe("configuration", () => {
       webhookAllowPrivate: true,
       mail: { smtpUrl: "smtps://u:p@mail:465", from: "Weir <weir@example.com>" },
       logLevel: "debug",
+      trustProxy: ["10.0.0.0/8", "::1", "loopback"],
       invoiceGraceHours: 0,
     });
   });

@@ -1,8 +1,10 @@
 import { Option, type Command } from "commander";
+import { OVERLAP_SECONDS_MAX } from "../../accounts/api-key.ts";
 import { path } from "../api.ts";
 import { accountOf, action, show, type Context, type Args } from "../context.ts";
 import { EXIT } from "../exit.ts";
 import { usageError } from "../failure.ts";
+import { integer } from "../parse.ts";
 import { moreLines, pageable, pageQuery, type Page, type PageOptions } from "../paging.ts";
 import { table } from "../terminal/table.ts";
 
@@ -13,6 +15,8 @@ interface ApiKey {
   createdAt?: string | null;
   expiresAt?: string | null;
   revokedAt?: string | null;
+  lastUsedAt?: string | null;
+  replacedBy?: string | null;
 }
 
 interface WhoseOptions {
@@ -23,6 +27,10 @@ interface CreateOptions extends WhoseOptions {
   scope: string;
   name?: string;
   expiresAt?: string;
+}
+
+interface RotateOptions extends WhoseOptions {
+  overlapSeconds?: number;
 }
 
 const OPERATOR_SCOPES: readonly string[] = ["admin", "data_plane"];
@@ -41,6 +49,7 @@ export function register(command: Command): void {
     .option("--name <name>", "to tell it from the others")
     .option("--expires-at <time>", "when it stops working, for example 2027-01-01T00:00:00Z")
     .action(action<CreateOptions>(create));
+  registerRotate(command, whose);
   command
     .command("delete")
     .description("take a key out of use at once")
@@ -54,6 +63,33 @@ export function register(command: Command): void {
         return EXIT.ok;
       }),
     );
+}
+
+function registerRotate(command: Command, whose: string): void {
+  command
+    .command("rotate")
+    .description("put a new key in a key's place; its secret is shown once, and the old one works on for a while")
+    .argument("<id>")
+    .option("--overlap-seconds <n>", "how long the old one works on: a day unless told, 0 ends it now", integer(0, OVERLAP_SECONDS_MAX))
+    .option("--operator", whose)
+    .action(action<RotateOptions>(rotate));
+}
+
+async function rotate(context: Context, [id = ""]: Args, options: RotateOptions): Promise<typeof EXIT.ok> {
+  const base = await keysPath(context, options.operator === true);
+  const { overlapSeconds } = options;
+  const body = await context.api.call<ApiKey & { key: string }>("POST", `${base}${path`/${id}/rotate`}`, {
+    withoutAccount: true,
+    body: overlapSeconds === undefined ? {} : { overlapSeconds },
+  });
+  showNewKey(context, body, `Key ${body.id} (${body.scope}) takes the place of ${id}.`);
+  return EXIT.ok;
+}
+
+/** The secret alone on stdout, so that `WEIR_KEY=$(weir keys create)` works; the rest is for the person watching. */
+function showNewKey(context: Context, body: ApiKey & { key: string }, sentence: string): void {
+  if (!context.json) context.err.line(`${sentence} This is the only time its secret is shown:`);
+  show(context, body, (made) => [made.key]);
 }
 
 async function keysPath(context: Context, operator: boolean): Promise<string> {
@@ -70,6 +106,7 @@ async function list(context: Context, _args: Args, options: WhoseOptions & PageO
       { title: "NAME" },
       { title: "CREATED" },
       { title: "EXPIRES" },
+      { title: "LAST USED" },
       { title: "STATE" },
     ];
     const rows = keys.map((k) => [
@@ -78,7 +115,8 @@ async function list(context: Context, _args: Args, options: WhoseOptions & PageO
       k.name ?? "–",
       k.createdAt ?? "–",
       k.expiresAt ?? "never",
-      k.revokedAt ? "revoked" : "in use",
+      k.lastUsedAt ?? "–",
+      k.revokedAt ? "revoked" : k.replacedBy ? `replaced by ${k.replacedBy}` : "in use",
     ]);
     return [...table(columns, rows, context.out.style), ...moreLines(body)];
   });
@@ -100,8 +138,6 @@ async function create(context: Context, _args: Args, options: CreateOptions): Pr
       ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
     },
   });
-  // The secret alone on stdout, so that `WEIR_KEY=$(weir keys create)` works; the rest is for the person watching.
-  if (!context.json) context.err.line(`Key ${body.id} (${body.scope}). This is the only time its secret is shown:`);
-  show(context, body, (made) => [made.key]);
+  showNewKey(context, body, `Key ${body.id} (${body.scope}).`);
   return EXIT.ok;
 }

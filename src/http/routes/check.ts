@@ -68,7 +68,7 @@ export function reservationRoutes(app: App, engine: Engine): void {
       tags,
       summary: "Count what really happened; what is left out happened as it was reserved",
       params: endParams,
-      body: settleRequestSchema.optional(),
+      body: settleRequestSchema.nullish(),
       response: { 200: endSchema },
     },
     handler: (request) => {
@@ -85,7 +85,7 @@ export function reservationRoutes(app: App, engine: Engine): void {
       tags,
       summary: "Give back what was held",
       params: endParams,
-      body: z.strictObject({}).optional(),
+      body: z.strictObject({}).nullish(),
       response: { 200: endSchema },
     },
     handler: (request) => {

@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { findAccount } from "../../accounts/account-store.ts";
-import { createKey, listKeys, revokeKey, type NewKey } from "../../accounts/api-key-store.ts";
-import { ACCOUNT_SCOPES, OPERATOR_SCOPES, SCOPES, type ApiKey } from "../../accounts/api-key.ts";
+import { createKey, listKeys, revokeKey, rotateKey, type NewKey } from "../../accounts/api-key-store.ts";
+import {
+  ACCOUNT_SCOPES,
+  OPERATOR_SCOPES,
+  OVERLAP_SECONDS_DEFAULT,
+  OVERLAP_SECONDS_MAX,
+  SCOPES,
+  type ApiKey,
+} from "../../accounts/api-key.ts";
 import type { Engine } from "../../engine.ts";
-import { notFound, validationFailed } from "../../kernel/errors.ts";
+import { notFound, validationFailed, WeirError } from "../../kernel/errors.ts";
 import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
 import { iso, parseInstant } from "../../kernel/window.ts";
 import type { App } from "../app.ts";
@@ -23,6 +30,8 @@ const keySchema = z.object({
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime().nullable(),
   revokedAt: z.iso.datetime().nullable(),
+  lastUsedAt: z.iso.datetime().nullable().describe("To the minute."),
+  replacedBy: z.string().nullable().describe("The key that took its place; this one works until expiresAt."),
 });
 const newKeySchema = keySchema.extend({ key: z.string() });
 const keysSchema = z.object({ keys: z.array(keySchema), nextCursor: z.string().nullable() });
@@ -44,11 +53,22 @@ const optional = {
 const accountKeyBody = z.strictObject({ scope: z.enum(ACCOUNT_SCOPES), ...optional });
 const operatorKeyBody = z.strictObject({ scope: z.enum(OPERATOR_SCOPES), ...optional });
 
+const rotateBody = z.strictObject({ overlapSeconds: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional() }).nullish();
+const rotation = {
+  tags,
+  description:
+    `The old key works on for \`overlapSeconds\` (default ${OVERLAP_SECONDS_DEFAULT}, at most ${OVERLAP_SECONDS_MAX}; 0 ends it now), so that no ` +
+    "caller is locked out meanwhile. The new one has its account, scope and name, and lives as long as it was given.",
+  body: rotateBody,
+  response: { 201: newKeySchema },
+};
+
 const toAnswer = (key: ApiKey): z.infer<typeof keySchema> => ({
   ...key,
   createdAt: iso(key.createdAt),
   expiresAt: key.expiresAt === null ? null : iso(key.expiresAt),
   revokedAt: key.revokedAt === null ? null : iso(key.revokedAt),
+  lastUsedAt: key.lastUsedAt === null ? null : iso(key.lastUsedAt),
 });
 
 /** API keys: an account's under its path, the operator's under /v1/keys. */
@@ -105,7 +125,19 @@ function accountKeyRoutes(app: App, engine: Engine): void {
       params: accountParams.extend(keyParams.shape),
       response: { 200: revokedSchema },
     },
-    handler: (request) => revoke(app, engine, request.params.account, request.params.id),
+    handler: (request) => revoke(engine, request.params.account, request.params.id),
+  });
+  app.route({
+    method: "POST",
+    url: `${base}/:id/rotate`,
+    ...admin,
+    schema: {
+      ...rotation,
+      summary: "Put a new key in the place of an account's key; the secret is shown once",
+      params: accountParams.extend(keyParams.shape),
+    },
+    handler: async (request, reply) =>
+      reply.code(201).send(await rotate(engine, request.params.account, request.params.id, request.body?.overlapSeconds)),
   });
 }
 
@@ -129,7 +161,14 @@ function operatorKeyRoutes(app: App, engine: Engine): void {
     url: "/v1/keys/:id",
     ...admin,
     schema: { tags, summary: "Revoke an operator's key", params: keyParams, response: { 200: revokedSchema } },
-    handler: (request) => revoke(app, engine, null, request.params.id),
+    handler: (request) => revoke(engine, null, request.params.id),
+  });
+  app.route({
+    method: "POST",
+    url: "/v1/keys/:id/rotate",
+    ...admin,
+    schema: { ...rotation, summary: "Put a new key in the place of an operator's key; the secret is shown once", params: keyParams },
+    handler: async (request, reply) => reply.code(201).send(await rotate(engine, null, request.params.id, request.body?.overlapSeconds)),
   });
 }
 
@@ -161,8 +200,17 @@ async function list(engine: Engine, account: string | null, query: PageQuery) {
   return { keys: rows.map(toAnswer), nextCursor };
 }
 
-async function revoke(app: App, engine: Engine, account: string | null, id: string) {
+async function revoke(engine: Engine, account: string | null, id: string) {
   if (!(await revokeKey(engine.db, account, id, engine.clock.now()))) throw notFound(`Key ${id}`);
-  app.authenticator.forget();
+  await engine.keys.settle();
   return { id, revoked: true as const };
+}
+
+async function rotate(engine: Engine, account: string | null, id: string, overlapSeconds = OVERLAP_SECONDS_DEFAULT) {
+  const rotated = await rotateKey(engine.db, account, id, overlapSeconds * 1_000, engine.clock.now());
+  if (rotated === "unknown") throw notFound(`Key ${id}`);
+  if (rotated === "ended") throw new WeirError("conflict", `Key ${id} has expired or was revoked: create a new one.`);
+  if (rotated === "replaced") throw new WeirError("conflict", `Key ${id} was rotated before: rotate the key in its replacedBy.`);
+  await engine.keys.settle();
+  return { ...toAnswer(rotated), key: rotated.key };
 }
