@@ -1,3 +1,4 @@
+import { SpanStatusCode, trace } from "@opentelemetry/api";
 import { Queue, Worker } from "bullmq";
 import type { Engine } from "../src/engine.ts";
 import { queueConnection, type RedisAddress } from "../src/stores/redis-servers.ts";
@@ -102,8 +103,7 @@ class Bells {
     this.#rung.add(name);
     const running = this.#running.get(name);
     if (running) return running;
-    const run = job
-      .run(this.#engine)
+    const run = traced(job, this.#engine)
       .catch(this.#onTrouble)
       .finally(() => this.#running.delete(name));
     this.#running.set(name, run);
@@ -118,4 +118,18 @@ class Bells {
   async idle(): Promise<void> {
     await Promise.all(this.#running.values());
   }
+}
+
+/** Runs a job within a span of its own. */
+function traced(job: Job, engine: Engine): Promise<void> {
+  return trace.getTracer("weir").startActiveSpan(`job ${job.name}`, async (span) => {
+    try {
+      await job.run(engine);
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
 }

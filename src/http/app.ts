@@ -32,6 +32,7 @@ import { stateRoutes } from "./routes/state.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
+import { traceRequests } from "./tracing.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { registerSecurityHeaders } from "./security-headers.ts";
 
@@ -99,6 +100,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorate("authenticator", new Authenticator(options.engine, options.adminKey));
   app.decorateRequest("principal", null);
+  traceRequests(app);
   registerProblems(app);
   registerSecurityHeaders(app);
   app.removeAllContentTypeParsers();

@@ -40,6 +40,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   postgres: /^src\/stores\//,
   fastify: /^src\/http\//,
   bullmq: /^jobs\//,
+  "prom-client": /^src\/http\//,
+  "@opentelemetry/api": /^(src\/http|jobs)\//,
   nodemailer: /^src\/notifications\//,
   "ipaddr.js": /^src\/egress\//,
 };
