@@ -1,4 +1,3 @@
-import { QUANTITY_MAX } from "../kernel/quantity.ts";
 import { DAY_MS, dayWindow, HOUR_MS, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
 
 export const GRANULARITIES = ["hour", "day", "month"] as const;
@@ -62,27 +61,22 @@ export function levelSeries(changes: readonly LevelChange[], starts: readonly nu
   return points;
 }
 
-/** One group's sums: numbers of spans, in no order, and their quantities, each joined by commas. */
-export interface GroupedSpans {
+/** One group's sums: numbers of spans, counted from 0, in no order, and the quantity of each. */
+export interface GroupSums {
   grp: string;
-  spans: string;
-  quantities: string;
+  spans: readonly number[];
+  quantities: readonly number[];
 }
 
 /** Puts sums in the order of their spans, then of their groups. `starts` are the spans that the numbers count. Pure. */
-export function usageSeries(groups: readonly GroupedSpans[], starts: readonly number[]): HistoryPoint[] {
+export function usageSeries(groups: readonly GroupSums[], starts: readonly number[]): HistoryPoint[] {
   const bySpan = starts.map((): HistoryPoint[] => []);
   const ordered = [...groups].sort((a, b) => (a.grp < b.grp ? -1 : 1));
   for (const { grp, spans, quantities } of ordered) {
-    const sums = quantities.split(",");
-    spans.split(",").forEach((span, i) => {
-      const number = Number(span);
-      const start = starts[number];
-      if (start !== undefined) bySpan[number]?.push({ start, quantity: asQuantity(sums[i]), group: grp });
+    spans.forEach((span, i) => {
+      const start = starts[span];
+      if (start !== undefined) bySpan[span]?.push({ start, quantity: quantities[i] ?? 0, group: grp });
     });
   }
   return bySpan.flat();
 }
-
-/** A sum as every store has it (weir_quantity): what is beyond ±(2^53 − 1) is cut off there. */
-const asQuantity = (sum = "0"): number => Math.max(-QUANTITY_MAX, Math.min(QUANTITY_MAX, Number(sum)));

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DAY_MS, HOUR_MS, iso, monthWindow } from "../../src/kernel/window.ts";
 import { ensurePartitions } from "../../src/ledger/ledger-store.ts";
 import { loadQuery, runQuery } from "../../src/stores/database.ts";
-import { usageParameters } from "../../src/usage/history-store.ts";
+import { entryParameters, usageHistory } from "../../src/usage/history-store.ts";
 import { ADMIN_KEY, openTestApp, type TestApp } from "../support/app.ts";
 
 const METER = "state_requests";
@@ -98,6 +98,35 @@ describe("a counter", () => {
     ]);
     expect(await series(account, `${hour}&groupBy=namespace`)).toContainEqual(["2026-11-02T10:00", 110, "Room"]);
     expect(await series(account, `meter=${METER}&granularity=month`)).toEqual([["2026-11-01T00:00", 76]]);
+  });
+
+  it("is added up here or, where there are more entries, by Postgres, to the same series", async () => {
+    t.clock.set("2026-11-02T20:00:00Z");
+    const account = await t.newAccount();
+    const calendar = { anchorDay: 31, timezone: "Asia/Kolkata" };
+    await t.engine.limits.putAccount(account, { billingAnchorDay: calendar.anchorDay, timezone: calendar.timezone }, t.clock.now());
+    const places = ["b", "a"].flatMap((service) => ["Room", "Lobby"].map((namespace) => ({ service, namespace })));
+    for (const [i, at] of ["2026-11-02T21:00:00Z", "2026-11-02T21:59:59Z", "2026-11-02T23:00:00Z"].entries())
+      for (const place of places) await consumeAt(account, at, 10 ** i, place);
+    const other = await t.another();
+    await other.gate.check({ account, service: "a", namespace: "Room", usage: { [METER]: 7_000 } }, t.clock.now());
+    await t.engine.rollUp();
+    await t.engine.correct(
+      account,
+      { meter: METER, quantity: -50_000, at: "2026-11-02T21:30:00Z", reason: "a test", idempotencyKey: "c" },
+      "key",
+    );
+    const stretch = { start: Date.parse("2026-11-02T20:30:00Z"), end: Date.parse("2026-11-03T00:00:00Z") };
+    for (const granularity of ["hour", "day", "month"] as const) {
+      for (const groupBy of [null, "service", "namespace"] as const) {
+        const query = { account, meter: METER, granularity, stretch, calendar };
+        const here = await usageHistory(t.engine.db, query, groupBy);
+        expect(here.length).toBeGreaterThan(0);
+        expect(await usageHistory(t.engine.db, query, groupBy, 0)).toEqual(here);
+      }
+    }
+    const total = await usageHistory(t.engine.db, { account, meter: METER, granularity: "day", stretch, calendar }, null);
+    expect(total).toEqual([{ start: Date.parse("2026-11-02T00:00:00Z"), quantity: 4 * 111 + 7_000 - 50_000 }]);
   });
 
   it("answers spans that the stretch only touches whole, and another account's not at all", async () => {
@@ -195,13 +224,11 @@ it("reads a stretch of a meter through its index, of no other month and no other
          unnest(array[${account}, 'x1', 'x2', 'x3']) a, unnest(array[${METER}, 'state_sqlite_rows_read', 'worker_requests']) m`.execute(db);
   await sql`analyze usage_buckets`.execute(db);
   const stretch = monthWindow(end - 1, { anchorDay: 1, timezone: "UTC" });
-  const parameters = usageParameters(
-    { account, meter: METER, granularity: "hour", stretch, calendar: { anchorDay: 1, timezone: "UTC" } },
-    "service",
-  );
+  const query = { account, meter: METER, granularity: "hour" as const, stretch, calendar: { anchorDay: 1, timezone: "UTC" } };
+  const parameters = entryParameters(query, "service", 1_000_000);
   const rows = await runQuery<Record<string, string>>(
     db,
-    `explain (analyze, timing off, costs off) ${loadQuery("usage-history")}`,
+    `explain (analyze, timing off, costs off) ${loadQuery("usage-entries")}`,
     parameters,
   );
   const plan = rows.map((row) => row["QUERY PLAN"] ?? "").join("\n");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { iso } from "../../src/kernel/window.ts";
 import { levelSeries, spanStarts, spanStretch, type Granularity } from "../../src/usage/history.ts";
+import { sumEntries } from "../../src/usage/history-entries.ts";
 
 const ms = (text: string): number => Date.parse(`${text}:00Z`);
 const UTC = { anchorDay: 1, timezone: "UTC" };
@@ -69,5 +70,103 @@ describe("the level at the end of each span", () => {
     );
     expect(hours.map((start) => points.find((p) => p.start === start)?.quantity ?? null)).toEqual(expected);
     expect(points).toHaveLength(expected.filter((level) => level !== null).length);
+  });
+});
+
+describe("entries added up by span", () => {
+  const packed = (entries: readonly [at: string, quantity: number][]) => {
+    const bytes = (of: (entry: [string, number]) => bigint): Buffer =>
+      Buffer.concat(
+        entries.map(([at, quantity]) =>
+          Buffer.from(
+            BigInt.asUintN(64, of([at, quantity]))
+              .toString(16)
+              .padStart(16, "0"),
+            "hex",
+          ),
+        ),
+      );
+    return {
+      grp: "g",
+      times: bytes(([at]) => BigInt(ms(at) - Date.UTC(2000, 0, 1)) * 1_000n),
+      quantities: bytes(([, quantity]) => BigInt(quantity)),
+    };
+  };
+  const MAX = Number.MAX_SAFE_INTEGER;
+  const hours = ["2026-11-21T10:00", "2026-11-21T11:00", "2026-11-21T12:00"].map(ms);
+  const months = ["2026-01-30T18:30", "2026-02-27T18:30", "2026-03-30T18:30"].map(ms);
+  test.each<[string, Granularity, number[], [string, number][], [number, number][]]>([
+    ["nothing", "hour", hours, [], []],
+    ["one entry", "hour", hours, [["2026-11-21T11:59", 5]], [[1, 5]]],
+    [
+      "several, in any order",
+      "hour",
+      hours,
+      [
+        ["2026-11-21T12:30", 4],
+        ["2026-11-21T10:00", 1],
+        ["2026-11-21T12:00", 3],
+      ],
+      [
+        [2, 7],
+        [0, 1],
+      ],
+    ],
+    [
+      "what was given back",
+      "hour",
+      hours,
+      [
+        ["2026-11-21T10:00", 5],
+        ["2026-11-21T10:10", -9],
+      ],
+      [[0, -4]],
+    ],
+    [
+      "sums that pass 2^53 on the way and come back",
+      "hour",
+      hours,
+      [
+        ["2026-11-21T10:00", MAX],
+        ["2026-11-21T10:01", MAX],
+        ["2026-11-21T10:02", -MAX],
+        ["2026-11-21T10:03", -2],
+      ],
+      [[0, MAX - 2]],
+    ],
+    [
+      "sums that stay beyond it are cut off there",
+      "hour",
+      hours,
+      [
+        ["2026-11-21T10:00", MAX],
+        ["2026-11-21T10:01", 1],
+        ["2026-11-21T11:00", -MAX],
+        ["2026-11-21T11:00", -MAX],
+      ],
+      [
+        [0, MAX],
+        [1, -MAX],
+      ],
+    ],
+    [
+      "months of different lengths, at their edges",
+      "month",
+      months,
+      [
+        ["2026-01-30T18:30", 1],
+        ["2026-02-27T18:29", 2],
+        ["2026-02-27T18:30", 4],
+        ["2026-04-29T00:00", 8],
+      ],
+      [
+        [0, 3],
+        [1, 4],
+        [2, 8],
+      ],
+    ],
+  ])("%s", (_what, granularity, starts, entries, expected) => {
+    const [sums] = sumEntries([packed(entries)], granularity, starts);
+    expect(sums?.spans.map((span, i) => [span, sums.quantities[i]])).toEqual(expected);
   });
 });
