@@ -2,6 +2,7 @@ import { openKeyRing, type KeyRing } from "./accounts/key-ring.ts";
 import { defaultCatalog, mergeCatalog, withShippedOperations } from "./catalog/parse.ts";
 import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
 import type { Catalog } from "./catalog/catalog.ts";
+import { CatalogHistory } from "./catalog/history-store.ts";
 import { examine } from "./doctor/examine.ts";
 import type { Finding } from "./doctor/finding.ts";
 import { vitals, type Vitals } from "./doctor/vitals.ts";
@@ -69,6 +70,8 @@ export class Engine {
   readonly keys: KeyRing;
   /** Delivers notifications. */
   readonly outbox: Dispatcher;
+  /** The versions of the catalogue: what a month is priced by. */
+  readonly catalogs: CatalogHistory;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
   readonly #background: GateStores;
@@ -97,6 +100,7 @@ export class Engine {
     this.#version = version;
     this.keys = openKeyRing(postgres.db, options.databaseUrl);
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
+    this.catalogs = new CatalogHistory(postgres.db);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellReached, tellCrossings } = new ThresholdTeller(postgres.db, this);
@@ -136,7 +140,7 @@ export class Engine {
 
   /** Everything an account has used, is lent and has left, including every answered check. */
   usage(account: string): Promise<UsageReport> {
-    return usageReport(this.#stores, this.#loader, account, this.clock.now());
+    return usageReport({ ...this.#stores, catalogs: this.catalogs }, this.#loader, account, this.clock.now());
   }
 
   caps(account: string): Promise<CapReport[]> {

@@ -63,6 +63,14 @@ export async function listAccounts(db: Db, options: { after: string | null; limi
   return rows.map(toAccount);
 }
 
+/** What a change of plan needs to know besides the plan. */
+export interface NewPlan {
+  /** The plan of a new account that names none. */
+  defaultPlan: string;
+  /** Where the bucket that holds the change begins; epoch ms. */
+  bucketStart: number;
+}
+
 /**
  * Creates or changes an account, and its plan with it, in one statement. The limits version rises with every change of plan
  * or calendar; `plan` null keeps the present one (`defaultPlan` for a new account).
@@ -71,7 +79,7 @@ export async function putAccount(
   db: Db,
   account: string,
   change: AccountChange,
-  defaultPlan: string,
+  { defaultPlan, bucketStart }: NewPlan,
   now: number,
 ): Promise<{ created: boolean }> {
   const at = iso(now);
@@ -94,11 +102,14 @@ export async function putAccount(
           updated_at = excluded.updated_at
         returning account, limits_version
       ), planned as (
-        insert into subscriptions (account, starts_at, plan, created_at)
-        select w.account, ${at}::timestamptz, ${change.plan ?? defaultPlan}, ${at}::timestamptz
+        insert into subscriptions (account, starts_at, plan, created_at, catalog_version, used_before)
+        select w.account, ${at}::timestamptz, ${change.plan ?? defaultPlan}, ${at}::timestamptz,
+               (select max(version) from catalog_versions),
+               case when b.account is not null then weir_used_since(b.account, ${iso(bucketStart)}::timestamptz, ${at}::timestamptz) end
         from written w left join before b using (account)
         where b.account is null or (${change.plan !== undefined} and b.plan is distinct from ${change.plan ?? ""})
-        on conflict (account, starts_at) do update set plan = excluded.plan
+        on conflict (account, starts_at) do update set
+          plan = excluded.plan, trial_ends_at = excluded.trial_ends_at, catalog_version = excluded.catalog_version
         returning account, plan
       ), dropped as (
         delete from subscriptions s using written w
@@ -110,30 +121,4 @@ export async function putAccount(
               from planned p join before b using (account) join written w using (account)) as told`.execute(db),
   );
   return { created: rows[0]?.created ?? false };
-}
-
-/** Plans a change of plan, and tells of it: from `startsAt` on the account is on `plan`. Any other change planned for later is replaced. */
-export async function putSubscription(
-  db: Db,
-  account: string,
-  { plan, previousPlan, startsAt }: { plan: string; previousPlan: string; startsAt: number },
-  now: number,
-): Promise<void> {
-  await reachPostgres(
-    sql`
-      with moved as (
-        update accounts set limits_version = limits_version + 1, updated_at = ${iso(now)}::timestamptz where account = ${account}
-        returning account, limits_version
-      ), dropped as (
-        delete from subscriptions s using moved m where s.account = m.account and s.starts_at > ${iso(now)}::timestamptz and s.starts_at <> ${iso(startsAt)}::timestamptz
-      ), planned as (
-        insert into subscriptions (account, starts_at, plan, created_at)
-        select m.account, ${iso(startsAt)}::timestamptz, ${plan}, ${iso(now)}::timestamptz from moved m
-        on conflict (account, starts_at) do update set plan = excluded.plan
-      )
-      select weir_notify(m.account, 'subscription/' || m.limits_version, 'subscription.changed',
-                         jsonb_build_object('plan', ${plan}::text, 'previousPlan', ${previousPlan}::text, 'effectiveAt', ${iso(startsAt)}::text),
-                         ${iso(now)}::timestamptz)
-      from moved m`.execute(db),
-  );
 }

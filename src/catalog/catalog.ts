@@ -61,3 +61,7 @@ export const metersOf = (catalog: Catalog, product: string): Meter[] => catalog.
 
 /** True when the plan bills what is used beyond its allowances. */
 export const hasPaidOverages = (of: Plan): boolean => Object.keys(of.charges).length > 0;
+
+/** True when the plan can cost something, so that its currency matters. */
+export const isPriced = (of: Plan): boolean =>
+  of.subscriptionUsdMicrosPerMonth > 0 || (of.minimumUsdMicrosPerMonth ?? 0) > 0 || hasPaidOverages(of);

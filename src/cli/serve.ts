@@ -94,7 +94,7 @@ async function connect(options: Parameters<typeof createEngine>[0]): Promise<Eng
 async function seedDemo(engine: Engine): Promise<void> {
   const now = engine.clock.now();
   if (await findAccount(engine.db, DEMO_ACCOUNT, now)) return;
-  await putAccount(engine.db, DEMO_ACCOUNT, { name: "Demo", plan: DEMO_PLAN }, DEMO_PLAN, now);
+  await putAccount(engine.db, DEMO_ACCOUNT, { name: "Demo" }, { defaultPlan: DEMO_PLAN, bucketStart: now }, now);
 }
 
 /** A connection refused on both IPv4 and IPv6 comes as an AggregateError, whose own message is empty. */

@@ -1,8 +1,9 @@
 import type { Account, AccountChange } from "../accounts/account.ts";
-import { findAccount, putAccount, putSubscription } from "../accounts/account-store.ts";
-import { DEFAULT_PLAN, findMeter, findPlan } from "../catalog/catalog.ts";
-import { notFound, validationFailed } from "../kernel/errors.ts";
-import { windowsAt, type Period } from "../kernel/window.ts";
+import { findAccount, putAccount } from "../accounts/account-store.ts";
+import { plansOf, putSubscription, withdrawChange } from "../accounts/subscription-store.ts";
+import { DEFAULT_PLAN, findMeter, findPlan, isPriced, type Plan } from "../catalog/catalog.ts";
+import { notFound, validationFailed, WeirError } from "../kernel/errors.ts";
+import { bucketStart, DAY_MS, windowsAt, type BillingCalendar, type Period } from "../kernel/window.ts";
 import type { CapChange } from "../limits/cap.ts";
 import { deleteCap, putCap } from "../limits/cap-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
@@ -23,10 +24,11 @@ export class LimitChanges {
   /** Creates or changes an account. */
   async putAccount(account: string, change: AccountChange, now: number): Promise<{ account: Account; created: boolean }> {
     const { db } = this.#stores;
-    if (change.plan !== undefined) this.#requirePlan(change.plan);
+    if (change.plan !== undefined) await this.#requirePlan(account, change.plan);
     const before = await findAccount(db, account, now);
     if (before) await this.#loader.settleThresholds(account, now);
-    const { created } = await putAccount(db, account, change, DEFAULT_PLAN, now);
+    const plan = { defaultPlan: DEFAULT_PLAN, bucketStart: before ? bucketAt(now, before.calendar) : now };
+    const { created } = await putAccount(db, account, change, plan, now);
     const after = await this.#account(account, now);
     const calendarMoved =
       before !== null && (before.calendar.anchorDay !== after.calendar.anchorDay || before.calendar.timezone !== after.calendar.timezone);
@@ -35,13 +37,37 @@ export class LimitChanges {
     return { account: after, created };
   }
 
-  /** Changes the plan: now, or when the billing month ends. */
-  async changePlan(account: string, plan: string, effective: "now" | "period_end", now: number): Promise<Account> {
-    this.#requirePlan(plan);
+  /**
+   * Changes the plan: now, or when the billing month ends; its fee begins after `trialDays`. Throws `conflict` where the plan's currency
+   * is not the account's.
+   */
+  async changePlan(account: string, plan: string, effective: "now" | "period_end", now: number, trialDays = 0): Promise<Account> {
+    await this.#requirePlan(account, plan);
     const before = await this.#account(account, now);
     const startsAt = effective === "now" ? now : windowsAt(now, before.calendar).month.end;
     await this.#loader.settleThresholds(account, now);
-    await putSubscription(this.#stores.db, account, { plan, previousPlan: before.plan, startsAt }, now);
+    const change = {
+      plan,
+      previousPlan: before.plan,
+      startsAt,
+      trialEndsAt: trialDays === 0 ? null : startsAt + trialDays * DAY_MS,
+      bucketStart: bucketAt(now, before.calendar),
+    };
+    await putSubscription(this.#stores.db, account, change, now);
+    await this.#loader.refresh(account, now);
+    return this.#account(account, now);
+  }
+
+  /** Ends the subscription: the account is on the free plan from now, or from the end of the billing month, on. */
+  cancel(account: string, effective: "now" | "period_end", now: number): Promise<Account> {
+    return this.changePlan(account, DEFAULT_PLAN, effective, now);
+  }
+
+  /** Withdraws a change that has not begun, such as a cancellation at the end of the month. Throws `conflict` where there is none. */
+  async resume(account: string, now: number): Promise<Account> {
+    const { plan } = await this.#account(account, now);
+    if (!(await withdrawChange(this.#stores.db, account, plan, now)))
+      throw new WeirError("conflict", "No change of plan is waiting: what is in force already is changed by a new subscription.");
     await this.#loader.refresh(account, now);
     return this.#account(account, now);
   }
@@ -68,9 +94,18 @@ export class LimitChanges {
     return found;
   }
 
-  #requirePlan(key: string): void {
+  async #requirePlan(account: string, key: string): Promise<void> {
     const { catalog } = this.#stores.catalog;
-    if (findPlan(catalog, key)) return;
-    throw validationFailed([{ path: "plan", message: `must be one of ${catalog.plans.map((p) => p.key).join(", ")}` }]);
+    const wanted = findPlan(catalog, key);
+    if (!wanted) throw validationFailed([{ path: "plan", message: `must be one of ${catalog.plans.map((p) => p.key).join(", ")}` }]);
+    const foreign = (plan: Plan): boolean => isPriced(plan) && plan.currency !== wanted.currency;
+    if (!isPriced(wanted) || !catalog.plans.some(foreign)) return;
+    const other = (await plansOf(this.#stores.db, account)).map((had) => findPlan(catalog, had)).find((had) => had && foreign(had));
+    if (!other) return;
+    const message = `The account is billed in ${other.currency} (plan ${other.key}); a plan in ${wanted.currency} needs an account of its own.`;
+    throw new WeirError("conflict", message);
   }
 }
+
+/** Where usage at `now` is booked. */
+const bucketAt = (now: number, calendar: BillingCalendar): number => bucketStart(now, windowsAt(now, calendar).month);

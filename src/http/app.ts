@@ -29,6 +29,7 @@ import { pricingRoutes } from "./routes/pricing.ts";
 import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { stateRoutes } from "./routes/state.ts";
+import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
@@ -144,6 +145,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   pricingRoutes(app, engine);
   catalogRoutes(app, engine);
   accountRoutes(app, engine);
+  subscriptionRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
   objectRoutes(app, engine);

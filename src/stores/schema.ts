@@ -36,6 +36,12 @@ export interface Database {
     last_used_at: Timestamp | null;
     replaced_by: string | null;
   };
+  billing_terms: {
+    account: string;
+    starts_at: Timestamp;
+    terms: unknown;
+    created_at: Timestamp;
+  };
   caps: {
     account: string;
     meter: string;
@@ -176,6 +182,9 @@ export interface Database {
     starts_at: Timestamp;
     plan: string;
     created_at: Timestamp;
+    trial_ends_at: Timestamp | null;
+    catalog_version: bigint | null;
+    used_before: ColumnType<unknown, string, never> | null;
   };
   usage_buckets: {
     account: string;

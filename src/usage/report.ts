@@ -1,6 +1,7 @@
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/account-store.ts";
-import { plan, type Meter } from "../catalog/catalog.ts";
+import type { Meter } from "../catalog/catalog.ts";
+import type { CatalogHistory } from "../catalog/history-store.ts";
 import type { Snapshot } from "../counters/counters.ts";
 import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
 import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
@@ -13,7 +14,8 @@ import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
 import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
-import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
+import type { BillingEstimate } from "../rating/estimate.ts";
+import { estimateOf } from "./estimate.ts";
 import { limitFigures, type LimitFigures } from "./limit-state.ts";
 import { projectedExhaustion, recentRate, type RecentBucket } from "./projection.ts";
 import { recentUsage } from "./projection-store.ts";
@@ -57,6 +59,11 @@ export interface UsageReport {
 /** A load makes the state readable; a second look may meet the next window, a third would be a fault. */
 const READ_ATTEMPTS_MAX = 6;
 
+export interface ReportStores extends GateStores {
+  /** What a month is priced by. */
+  catalogs: CatalogHistory;
+}
+
 interface View {
   account: Account;
   caps: Cap[];
@@ -66,12 +73,13 @@ interface View {
 }
 
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
-export async function usageReport(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
+export async function usageReport(stores: ReportStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
   const [view, recent] = await Promise.all([viewOf(stores, loader, account, now), recentUsage(stores.db, account, now)]);
   const { catalog } = stores.catalog;
   const quantities = (period: Period): Record<string, number> =>
     Object.fromEntries(catalog.meters.map((m) => [m.name, view.snapshot.meters.get(m.name)?.[period].used ?? 0]));
   const month = quantities("month");
+  const running = { account, plan: view.account.plan, month: view.windows.month, quantities: month };
   return {
     account,
     plan: view.account.plan,
@@ -80,7 +88,7 @@ export async function usageReport(stores: GateStores, loader: AccountLoader, acc
     usage: { meters: { day: quantities("day"), month } },
     meters: catalog.meters.map((meter) => meterReport(meter, view, recent.get(meter.name) ?? [], now)),
     usageCaps: view.caps.map((cap) => capReport(cap, view)),
-    billingEstimate: billingEstimate({ catalog, plan: plan(catalog, view.account.plan), monthUsage: month, storageLevels: month }),
+    billingEstimate: await estimateOf(stores.db, stores.catalogs, running, now),
   };
 }
 

@@ -50,7 +50,7 @@ export async function openTestOutbox(options: DispatcherOptions = {}): Promise<T
     another,
     newAccount: async (email) => {
       const account = `acct_${++count}`;
-      await putAccount(db, account, email === undefined ? {} : { email }, "free", clock.now());
+      await putAccount(db, account, email === undefined ? {} : { email }, { defaultPlan: "free", bucketStart: clock.now() }, clock.now());
       return account;
     },
     newWebhook: async (account, url, events = []) => {

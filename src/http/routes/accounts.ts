@@ -12,7 +12,7 @@ import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "
 const tags = ["accounts"];
 const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
 
-const accountSchema = z.object({
+export const accountSchema = z.object({
   account: z.string(),
   name: z.string().nullable(),
   email: z.string().nullable(),
@@ -25,7 +25,7 @@ const accountSchema = z.object({
   updatedAt: z.iso.datetime(),
 });
 
-const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
+export const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
   account: account.account,
   name: account.name,
   email: account.email,
@@ -97,23 +97,6 @@ function changingRoutes(app: App, engine: Engine): void {
     handler: async (request, reply) => {
       const { account, created } = await engine.limits.putAccount(request.params.account, request.body, engine.clock.now());
       return reply.code(created ? 201 : 200).send(toAnswer(account));
-    },
-  });
-
-  app.route({
-    method: "PUT",
-    url: "/v1/accounts/:account/subscription",
-    ...allow("admin"),
-    schema: {
-      tags,
-      summary: "Change the plan, now or when the billing month ends",
-      params,
-      body: z.strictObject({ plan: z.string().min(1).max(64), effective: z.enum(["now", "period_end"]).default("now") }),
-      response: { 200: accountSchema },
-    },
-    handler: async (request) => {
-      const { plan, effective } = request.body;
-      return toAnswer(await engine.limits.changePlan(request.params.account, plan, effective, engine.clock.now()));
     },
   });
 }
