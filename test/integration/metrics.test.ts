@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openTestApp, type TestApp } from "../support/app.ts";
+import { ROOT } from "../support/tools.ts";
 
 let t: TestApp;
 beforeAll(async () => {
@@ -53,4 +56,15 @@ it("shows what a lost Redis stranded", async () => {
   await t.check({ account, usage: { log_events: 1 } });
   // Lent a chunk of 100, spent 10.
   expect((await scrape()).lines).toContain('weir_stranded_quantity{meter="log_events",period="day"} 90');
+});
+
+it.each(["deploy/prometheus/alerts.yaml", "deploy/grafana/weir.json"])("%s names only what there is", async (file) => {
+  const { lines } = await scrape();
+  const there = new Set(lines.flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? []));
+  const text = readFileSync(join(ROOT, file), "utf8");
+  const named = new Set(
+    (text.match(/\b(?:weir|nodejs|process)_[a-z0-9_]+/g) ?? []).map((name) => name.replace(/_(?:bucket|count|sum)$/, "")),
+  );
+  expect(named.size).toBeGreaterThan(5);
+  expect([...named].filter((name) => !there.has(name))).toEqual([]);
 });
