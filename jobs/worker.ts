@@ -8,6 +8,7 @@ import { deliverWebhooks } from "./deliver-webhooks.ts";
 import { forgetOldDeliveries } from "./forget-deliveries.ts";
 import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
+import { forgetOldLeases } from "./forget-leases.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
@@ -22,6 +23,7 @@ const JOBS: readonly Job[] = [
   prepareLedger,
   forgetEvents,
   forgetKeys,
+  forgetOldLeases,
   forgetOldDeliveries,
   checkInvariants,
 ];

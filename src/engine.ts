@@ -119,7 +119,7 @@ export class Engine {
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
     this.#every(RECALL_POLL_MS, () => this.#recall.look());
     this.#every(KEY_USES_MS, () => this.keys.noteUses());
-    this.#every(RETELL_MS, () => this.#events.retell(this.clock.now()));
+    this.#every(RETELL_MS, async () => void (await Promise.all([this.#events, this.gate.leases].map((o) => o.retell(this.clock.now())))));
   }
 
   /** The catalogue in force. */

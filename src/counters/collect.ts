@@ -26,7 +26,7 @@ export interface Collected {
   changes: number;
   /** The sums Redis was told last (accounts.foreign_seq); null where the account is not loaded. */
   foreignSeq: number | null;
-  /** Field `epoch/source/bucket/service/namespace/meter` → quantity. */
+  /** Field `epoch/source/bucket/service/namespace/meter` → quantity; the source is a process or a lease. */
   totals: Map<string, number>;
   /** Field `service/namespace/object` → `epoch/seq/bytes/ms`. */
   objects: Map<string, string>;
@@ -145,6 +145,8 @@ function collected(account: string, [packed, objects, answered, crossings, ...ha
   const gauges = new Map<string, string>();
   for (const [field, value] of hashes.flatMap((hash) => textPairs(hash))) {
     if (field.startsWith("~")) gauges.set(field, value);
+    // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
+    else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
     // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
     else totals.set(field, (totals.get(field) ?? 0) + Number(value));
   }

@@ -2,6 +2,7 @@ import type { Period, Window } from "../kernel/window.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
 import { keySpace, type KeySpace } from "./keys.ts";
 import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
+import { createLeaseCalls, type LeaseCalls } from "./lease-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
 import { ask, runScript, script, text } from "./script.ts";
 import { decodeSettle, settleArgs, settleKeys, type Ending, type SettleReply } from "./settle-call.ts";
@@ -68,6 +69,7 @@ export interface Counters {
   /** Installs a new epoch (`replaces`: the epoch of this run it may replace, or 0) or refreshes the present one. */
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
   settle(ending: Ending): Promise<SettleReply>;
+  readonly leases: LeaseCalls;
   /** Ends reservations that are due, at most 500; answers how many, −1 when the account is not loaded. */
   expire(account: string, now: number, rememberedUntil: number): Promise<number>;
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
@@ -86,10 +88,10 @@ export function createCounters(redis: RedisServers, prefix: string): Counters {
       decodeCheck(operation, await runScript(redis, CHECK, checkKeys(keys, operation), (runId) => checkArgs(runId, operation))),
     load: async (loaded, kind, replaces) => {
       const { account } = loaded;
-      const accountKeys = [keys.state(account), keys.objects(account), keys.changedObjects(account), keys.expiries(account)];
-      const reply = await runScript(redis, LOAD, accountKeys, (runId) => loadArgs(runId, loaded, kind, replaces));
+      const reply = await runScript(redis, LOAD, loadKeys(keys, account), (runId) => loadArgs(runId, loaded, kind, replaces));
       return { installed: Number(reply[0]) === 1, epoch: Number(text(reply[1])) };
     },
+    leases: createLeaseCalls(redis, keys),
     settle: async (ending) => decodeSettle(await runScript(redis, SETTLE, settleKeys(keys, ending), (runId) => settleArgs(runId, ending))),
     expire: async (account, now, rememberedUntil) => {
       const accountKeys = [keys.state(account), keys.objects(account), keys.reservations(account), keys.expiries(account)];
@@ -108,6 +110,14 @@ export function createCounters(redis: RedisServers, prefix: string): Counters {
     read: (account, meters) => readSnapshot(redis, keys, account, meters),
   };
 }
+
+const loadKeys = (keys: KeySpace, account: string): string[] => [
+  keys.state(account),
+  keys.objects(account),
+  keys.changedObjects(account),
+  keys.expiries(account),
+  keys.leases(account),
+];
 
 function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: number): (string | number)[] {
   const { day, month } = a.windows;

@@ -28,6 +28,7 @@ export function keySpace(prefix: string) {
     keysToBook: (account: string) => `${tag(account)}:k:${account}`,
     reservations: (account: string) => `${tag(account)}:r:${account}`,
     expiries: (account: string) => `${tag(account)}:x:${account}`,
+    leases: (account: string) => `${tag(account)}:l:${account}`,
     crossings: (account: string) => `${tag(account)}:n:${account}`,
     dirty: (partition: number) => `${prefix}{${partition}}:dirty`,
     /** When everything had last been rolled up, epoch ms. */

@@ -7,7 +7,8 @@ import { AccountLoader, type GateStores } from "./account-loader.ts";
 import { answerOf, replayedAnswer } from "./answer.ts";
 import type { CheckRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
-import { Granter, type Need } from "./granter.ts";
+import type { Granter, Need } from "./granter.ts";
+import { HolderRecall } from "./holder-recall.ts";
 import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
 
@@ -21,12 +22,14 @@ export class Decider {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
   readonly #granter: Granter;
+  readonly #holders: HolderRecall;
   readonly #replays: ReplayBooker;
 
-  constructor(stores: GateStores, loader: AccountLoader) {
+  constructor(stores: GateStores, loader: AccountLoader, granter: Granter) {
     this.#stores = stores;
     this.#loader = loader;
-    this.#granter = new Granter(stores.db, stores.counters);
+    this.#granter = granter;
+    this.#holders = new HolderRecall(stores.counters);
     this.#replays = new ReplayBooker(stores);
   }
 
@@ -85,6 +88,7 @@ export class Decider {
         case "allowed":
         case "denied":
           if (reply.status === "allowed") acknowledge(stores.unbooked, operation, reply);
+          else this.#holders.call(request.account, reply.meters, now);
           acknowledgeKey(stores.unbooked, operation, reply);
           return answerOf(stores.catalog.catalog, request, operation, reply);
       }

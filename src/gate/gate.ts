@@ -3,6 +3,8 @@ import { Decider } from "./check.ts";
 import type { CheckRequest, SettleRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
 import { allowUnchecked, mayBeAllowedUnchecked, type RecordEvent } from "./degraded.ts";
+import { Granter } from "./granter.ts";
+import { Leases } from "./leases.ts";
 import { endReservation, type ReservationEnd } from "./reservations.ts";
 
 /** What a data plane calls. Every method throws `unavailable` when nothing could be decided: the caller must not write then. */
@@ -13,11 +15,15 @@ export interface Gate {
   force(request: CheckRequest, now: number): Promise<Decision>;
   settle(reservation: string, actual: SettleRequest, now: number): Promise<ReservationEnd>;
   release(reservation: string, now: number): Promise<ReservationEnd>;
+  /** Lends to processes that then decide by themselves. */
+  readonly leases: Leases;
 }
 
 export function createGate(stores: GateStores, loader: AccountLoader, recordEvent: RecordEvent): Gate {
-  const decider = new Decider(stores, loader);
+  const granter = new Granter(stores.db, stores.counters);
+  const decider = new Decider(stores, loader, granter);
   return {
+    leases: new Leases(stores, loader, granter),
     check: (request, now) =>
       decider.decide(request, request.mode ?? "consume", now).catch((error: unknown) => {
         const { catalog } = stores.catalog;

@@ -49,13 +49,13 @@ export function usageOf(catalog: Catalog, { operation, usage, storageBytes, payl
   return countersOf(catalog, usage ?? fromOperation);
 }
 
-/** Meters with their quantities; throws `validation_failed` where one is unknown or a gauge. */
-export function countersOf(catalog: Catalog, usage: Record<string, number>): [string, number][] {
+/** Meters with their quantities; throws `validation_failed` where one is unknown or a gauge. `path` is where the request names them. */
+export function countersOf(catalog: Catalog, usage: Record<string, number>, path = "usage"): [string, number][] {
   const counters = Object.entries(usage);
   const errors = counters.flatMap(([meter]): FieldError[] => {
     const found = findMeter(catalog, meter);
-    if (!found) return [{ path: `usage.${meter}`, message: "is not a meter of the catalogue" }];
-    return found.kind === "gauge" ? [{ path: `usage.${meter}`, message: "is a gauge: report it as storageBytes" }] : [];
+    if (!found) return [{ path: `${path}.${meter}`, message: "is not a meter of the catalogue" }];
+    return found.kind === "gauge" ? [{ path: `${path}.${meter}`, message: "is a gauge: report it as storageBytes of a check" }] : [];
   });
   if (errors.length > 0) throw validationFailed(errors);
   return counters;
@@ -91,10 +91,10 @@ function idempotencyOf(request: CheckRequest): Operation["idempotency"] {
   return { field: hash128(idempotencyKey), requestHash: hash128(canonical(body)), booked: null };
 }
 
-const hash128 = (text: string): Buffer => createHash("sha256").update(text).digest().subarray(0, 16);
+export const hash128 = (text: string): Buffer => createHash("sha256").update(text).digest().subarray(0, 16);
 
 /** One text for one meaning: the same members in another order are the same request. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   const members = Object.entries(value)

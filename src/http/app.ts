@@ -22,6 +22,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { leaseRoutes } from "./routes/leases.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
@@ -139,6 +140,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   metricsRoutes(app, engine);
   checkRoutes(app, engine);
   reservationRoutes(app, engine);
+  leaseRoutes(app, engine);
   usageRoutes(app, engine);
   historyRoutes(app, engine);
   capRoutes(app, engine);

@@ -29,6 +29,13 @@ export class UnbookedTotals {
     totals.set(label, (totals.get(label) ?? 0) + quantity);
   }
 
+  /** Notes a lease's settled total of its bucket; of two the greater stays. The lease is the source: nobody else counts under its name. */
+  raise(account: string, lease: string, epoch: number, bucket: number, place: string, meter: string, total: number): void {
+    const leased = this.#of(account).leased;
+    const label = `${lease}/${epoch}/${bucket}/${place}/${meter}`;
+    if (total > (leased.get(label) ?? 0)) leased.set(label, total);
+  }
+
   /** Notes an object's acknowledged size; of two changes the later by (epoch, seq) stays. */
   setLevel(level: ObjectLevel): void {
     const levels = this.#of(level.account).levels;
@@ -71,8 +78,8 @@ export class UnbookedTotals {
   }
 
   totalsOf(account: string): BucketTotal[] {
-    const totals = this.#accounts.get(account)?.totals ?? new Map<string, number>();
-    return [...totals].map(([label, quantity]) => {
+    const own = this.#accounts.get(account);
+    return [...(own?.totals ?? []), ...(own?.leased ?? [])].map(([label, quantity]) => {
       const [source, epoch, bucket, service, namespace, meter] = label.split("/");
       return {
         account,
@@ -101,18 +108,21 @@ export class UnbookedTotals {
       const label = `${source}/${epoch}/${bucket}/${service}/${namespace}/${meter}`;
       // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
       if (bucket < openFrom && (own.totals.get(label) ?? 0) <= quantity) own.totals.delete(label);
+      // A lease's is told anew as a whole.
+      if ((own.leased.get(label) ?? 0) <= quantity) own.leased.delete(label);
     }
     for (const level of levels) {
       const key = `${level.service}/${level.namespace}/${level.object}`;
       if (own.levels.get(key) === level) own.levels.delete(key);
     }
-    if (own.totals.size === 0 && own.levels.size === 0 && own.gauges.size === 0 && own.keys.length === 0) this.#accounts.delete(account);
+    const left = own.totals.size + own.leased.size + own.levels.size + own.gauges.size + own.keys.length;
+    if (left === 0) this.#accounts.delete(account);
   }
 
   #of(account: string): AccountTotals {
     let own = this.#accounts.get(account);
     if (!own) {
-      own = { totals: new Map(), levels: new Map(), gauges: new Map(), keys: [] };
+      own = { totals: new Map(), leased: new Map(), levels: new Map(), gauges: new Map(), keys: [] };
       this.#accounts.set(account, own);
     }
     return own;
@@ -121,6 +131,7 @@ export class UnbookedTotals {
 
 interface AccountTotals {
   totals: Map<string, number>;
+  leased: Map<string, number>;
   levels: Map<string, ObjectLevel>;
   gauges: Map<string, GaugeBucket>;
   keys: AnsweredKey[];

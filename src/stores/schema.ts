@@ -127,6 +127,25 @@ export interface Database {
     answer: Buffer;
     answered_at: Timestamp;
   };
+  leases: {
+    account: string;
+    lease: string;
+    epoch: bigint;
+    bucket: Timestamp;
+    day_start: Timestamp;
+    day_end: Timestamp;
+    month_start: Timestamp;
+    month_end: Timestamp;
+    holder: string;
+    request: string;
+    ttl_ms: number;
+    granted: unknown;
+    version: bigint;
+    seq: bigint;
+    expires_at: Timestamp;
+    created_at: Timestamp;
+    closed_at: Timestamp | null;
+  };
   level_grants: {
     account: string;
     meter: string;

@@ -13,6 +13,7 @@ import { listCaps } from "../limits/cap-store.ts";
 import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
 import { foreignSeqs } from "../ledger/ledger-store.ts";
+import { lentElsewhere } from "../ledger/lease-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import type { BillingEstimate } from "../rating/estimate.ts";
 import { estimateOf } from "./estimate.ts";
@@ -70,6 +71,8 @@ interface View {
   snapshot: Snapshot;
   windows: Record<Period, Window>;
   stranded: StrandedBudget;
+  /** By open leases of lives that are over; those of the present one are held in the counters. */
+  lentElsewhere: ReadonlyMap<string, Record<Period, number>>;
 }
 
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
@@ -119,7 +122,8 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
     if (told && isCurrent(snapshot, windows, meters.length)) {
       // The counters' own windows, which a lagging clock does not know yet.
       const counted = { day: snapshot.header.day, month: snapshot.header.month };
-      return { account, caps, snapshot, windows: counted, stranded: await strandedOf(db, accountId, counted) };
+      const [stranded, lent] = await Promise.all([strandedOf(db, accountId, counted), lentElsewhere(db, accountId, epoch, counted)]);
+      return { account, caps, snapshot, windows: counted, stranded, lentElsewhere: lent };
     }
     // Whoever booked what another life counted may have been killed before it told Redis.
     await loader.load(accountId, snapshot ? (told ? "turned" : "limits") : "absent", snapshot?.header.epoch ?? 0, now);
@@ -137,7 +141,8 @@ function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], 
   const counters = view.snapshot.meters.get(meter.name);
   const binding = counters ? bindingLimit(counters) : null;
   const period = binding?.period ?? "month";
-  const { used = 0, held = 0 } = counters?.[period] ?? {};
+  const used = counters?.[period].used ?? 0;
+  const held = heldIn(view, meter.name, period);
   const cap = binding?.source === "cap" ? view.caps.find((c) => c.meter === meter.name && c.period === binding.period) : undefined;
   const figures = limitFigures(used, held, binding?.limit ?? null, cap?.notifyAtPercent ?? DEFAULT_NOTIFY_PERCENT);
   const gauge = meter.kind === "gauge";
@@ -155,6 +160,10 @@ function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], 
     stranded: view.stranded.get(meter.name)?.[gauge ? "level" : period] ?? 0,
   };
 }
+
+/** Held by reservations and leases, whichever life of the account lent them. */
+const heldIn = ({ snapshot, lentElsewhere: lent }: View, meter: string, period: Period): number =>
+  (snapshot.meters.get(meter)?.[period].held ?? 0) + (lent.get(meter)?.[period] ?? 0);
 
 interface BindingLimit {
   period: Period;
@@ -175,15 +184,15 @@ function bindingLimit(counters: MeterCounters): BindingLimit | null {
   return limits.sort((a, b) => a.remaining - b.remaining || a.limit - b.limit)[0] ?? null;
 }
 
-function capReport(cap: Cap, { snapshot, windows }: View): CapReport {
-  const counters = snapshot.meters.get(cap.meter)?.[cap.period];
+function capReport(cap: Cap, view: View): CapReport {
+  const counters = view.snapshot.meters.get(cap.meter)?.[cap.period];
   const { used, reserved, remaining, percent, state } = limitFigures(
     counters?.used ?? 0,
-    counters?.held ?? 0,
+    heldIn(view, cap.meter, cap.period),
     cap.capValue,
     cap.notifyAtPercent,
   );
-  const window = windows[cap.period];
+  const window = view.windows[cap.period];
   return {
     meter: cap.meter,
     period: cap.period,

@@ -68,6 +68,7 @@ it("finds nothing in lawful use: caps, corrections, calendars, lost stores, midn
       clock.now(),
     );
   }
+  const leases: string[] = [];
   for (let step = 0; step < 12; step++) {
     for (const account of [ACCOUNT, "acct_2"]) {
       await check(account, { state_requests: 90, state_sqlite_rows_read: 5 }, 10_000 * step);
@@ -78,6 +79,14 @@ it("finds nothing in lawful use: caps, corrections, calendars, lost stores, midn
         "operator",
       );
       for (let i = 0; i < 4; i++) await check(account, { state_requests: 250 });
+      const { leaseId } = await engine.gate.leases.grant({ account, meters: { state_requests: 60, kv_reads: 5 } }, clock.now());
+      leases.push(leaseId);
+      const earlier = leases[Math.floor(step * 0.7)] ?? leaseId;
+      await engine.gate.leases.settle(
+        earlier,
+        { seq: step, used: { state_requests: step * 3, kv_reads: 1 }, close: step % 5 === 2 },
+        clock.now(),
+      );
     }
     if (step % 3 === 0) await engine.rollUp();
     if (step % 4 === 1) await stack.loseRedis();
@@ -102,6 +111,7 @@ it("finds nothing in lawful use: caps, corrections, calendars, lost stores, midn
 /** Constraints and triggers that would refuse the damage are taken away with it; everything is undone after each. */
 const GRANT = "insert into grants (account, meter, period, window_start, epoch, granted, limit_value) values";
 const USAGE = "insert into usage_buckets (account, bucket, meter, service, namespace, epoch, source, quantity) values";
+const LEASED = "select account, bucket, 'kv_writes', '', '', epoch, lease, 1 from leases";
 const OFF = "alter table corrections disable trigger corrections_append_only;";
 
 const damages: [string, string, string][] = [
@@ -130,6 +140,13 @@ const damages: [string, string, string][] = [
     "two lives lent more than the limit",
     `${GRANT} ('acct_1', 'state_duration_gb_milliseconds', 'day', '2026-11-21T00:00Z', 1, 60, 100), ('acct_1', 'state_duration_gb_milliseconds', 'day', '2026-11-21T00:00Z', 2, 41, 100)`,
   ],
+  [
+    "leases-in-order",
+    "usage of a lease in another hour",
+    `${USAGE.replace(" values", "")} ${LEASED.replace("bucket", "bucket - interval '1 hour'")}`,
+  ],
+  ["leases-in-order", "usage of a lease under another life", `${USAGE.replace(" values", "")} ${LEASED.replace("epoch", "epoch + 1")}`],
+  ["leases-in-order", "a lease of a life to come", "update leases set epoch = 99"],
   ["accounts-have-a-plan", "an account without a plan", "delete from subscriptions where account = 'acct_2'"],
   ["accounts-have-a-plan", "an unknown plan", "update subscriptions set plan = 'gold' where account = 'acct_2'"],
   [

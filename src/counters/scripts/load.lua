@@ -1,5 +1,5 @@
 -- Installs what Postgres says of an account: a new epoch, or newer windows, limits and sums for the present one.
--- KEYS  1 state  2 objects  3 changed objects  4 expiries
+-- KEYS  1 state  2 objects  3 changed objects  4 expiries  5 leases
 -- ARGV  1 run id  2 kind: open | refresh  3 the epoch of this run that an open may replace, or 0  4 meters named
 --       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
 --      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0  16 now ms
@@ -17,7 +17,8 @@ local opening = kind == 'open'
 if opening then
   if same_run and h[H_EPOCH] ~= tonumber(ARGV[3]) then return { 0, int(h[H_EPOCH]) } end
   -- What another incarnation left here was booked before this epoch was opened; its object levels come again from Postgres.
-  redis.call('DEL', KEYS[2], KEYS[3])
+  -- Leases of the last epoch stand against what Postgres lent to that one; it knows them too.
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[5])
   -- Reservations of the last epoch hold nothing here; the earliest tells when they are to be cleared away.
   local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
   h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or new[1] * 1e9, 0, 0,
@@ -105,7 +106,11 @@ end
 local behind = new[H_DAY] < h[H_DAY] or new[H_MONTH] < h[H_MONTH]
 if newer_sums and not behind then h[H_FOREIGN] = new[H_FOREIGN] end
 if turned[0] then h[H_DAY], h[H_DAY_END] = new[H_DAY], new[H_DAY_END] end
-if turned[PERIOD_SLOTS] then h[H_MONTH], h[H_MONTH_END] = new[H_MONTH], new[H_MONTH_END] end
+if turned[PERIOD_SLOTS] then
+  h[H_MONTH], h[H_MONTH_END] = new[H_MONTH], new[H_MONTH_END]
+  -- Every lease here was of the month that is over: it holds nothing any more, and Postgres takes what is settled late.
+  redis.call('DEL', KEYS[5])
+end
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
 redis.call('HSET', KEYS[1], unpack(writes))

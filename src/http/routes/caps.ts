@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Engine } from "../../engine.ts";
 import { notFound } from "../../kernel/errors.ts";
 import { METER_PATTERN } from "../../kernel/ids.ts";
+import { iso } from "../../kernel/window.ts";
 import { capChangeSchema } from "../../limits/cap.ts";
 import { capSchema } from "../answers.ts";
 import type { App } from "../app.ts";
@@ -10,6 +11,9 @@ import { accountOf, allow } from "../auth.ts";
 const tags = ["caps"];
 const period = z.enum(["day", "month"]);
 const meterParams = z.object({ meter: z.string().regex(METER_PATTERN) });
+
+/** `effectiveBy`: checks are decided by it at once; what was lent to data-plane processes before is spent or given back by then. */
+const setCapSchema = capSchema.extend({ effectiveBy: z.iso.datetime() });
 
 /** Limits that an account sets itself. Each is in force for the check that follows the answer. */
 export function capRoutes(app: App, engine: Engine): void {
@@ -29,7 +33,7 @@ export function capRoutes(app: App, engine: Engine): void {
     method: "PUT",
     url: "/v1/usage/caps/:meter",
     ...allow("account", "admin"),
-    schema: { tags, summary: "Set, raise or lower a cap", params: meterParams, body: capChangeSchema, response: { 200: capSchema } },
+    schema: { tags, summary: "Set, raise or lower a cap", params: meterParams, body: capChangeSchema, response: { 200: setCapSchema } },
     handler: async (request) => {
       const account = accountOf(request);
       const { meter } = request.params;
@@ -37,7 +41,7 @@ export function capRoutes(app: App, engine: Engine): void {
       const caps = await engine.caps(account);
       const set = caps.find((cap) => cap.meter === meter && cap.period === request.body.period);
       if (!set) throw notFound(`The cap of ${meter}`);
-      return set;
+      return { ...set, effectiveBy: iso(await engine.gate.leases.effectiveBy(account, engine.clock.now())) };
     },
   });
 

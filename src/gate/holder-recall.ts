@@ -1,0 +1,31 @@
+import type { Counters } from "../counters/counters.ts";
+import type { MeterCounters } from "../counters/layout.ts";
+import { monotonicMs } from "../kernel/clock.ts";
+
+/** A storm of denials calls an account's holders this often, milliseconds; they hear of it at their next heartbeat anyway. */
+const CALL_EVERY_MS = 250;
+/** Accounts whose last call is remembered. */
+const REMEMBERED_MAX = 10_000;
+
+/**
+ * Asks an account's holders to give back what they do not need when a check was denied while something was lent or reserved. The denial
+ * stands: what comes back is for the caller's next try. A check may so be denied early by what holders have not spent, never late.
+ */
+export class HolderRecall {
+  readonly #counters: Counters;
+  readonly #called = new Map<string, number>();
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  /** After a denial, with the meters as they stand. Nobody waits for it. */
+  call(account: string, meters: readonly MeterCounters[], now: number): void {
+    if (!meters.some(({ day, month }) => day.held > 0 || month.held > 0)) return;
+    const at = monotonicMs();
+    if (at - (this.#called.get(account) ?? Number.NEGATIVE_INFINITY) < CALL_EVERY_MS) return;
+    if (this.#called.size >= REMEMBERED_MAX) this.#called.clear();
+    this.#called.set(account, at);
+    void this.#counters.leases.recall(account, now).catch(() => {});
+  }
+}
