@@ -1,9 +1,12 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import { Queue, Worker } from "bullmq";
 import type { Engine } from "../src/engine.ts";
+import type { State } from "../src/state/state.ts";
 import { queueConnection, type RedisAddress } from "../src/stores/redis-servers.ts";
 import { forgetEvents } from "./forget-events.ts";
 import { checkInvariants } from "./check-invariants.ts";
+import { countTime } from "./count-time.ts";
+import { deliverAlarms } from "./deliver-alarms.ts";
 import { deliverWebhooks } from "./deliver-webhooks.ts";
 import { forgetOldDeliveries } from "./forget-deliveries.ts";
 import type { Job } from "./job.ts";
@@ -28,6 +31,9 @@ const JOBS: readonly Job[] = [
   checkInvariants,
 ];
 
+// Alarms come first: what they use up is told in the same round.
+const jobsOf = (state: State): readonly Job[] => [deliverAlarms(state), countTime(state), ...JOBS];
+
 /** A braced prefix keeps the queue in one slot of a cluster. */
 const QUEUE_PREFIX = "{weir}";
 /** A job whose worker is killed may be taken up again this often; at BullMQ's default of 1 the second kill ends it for good. */
@@ -47,14 +53,16 @@ export interface Jobs {
 
 export interface JobsOptions {
   engine: Engine;
+  state: State;
   redisUrl: RedisAddress;
   queueName: string;
   onTrouble: (error: unknown) => void;
 }
 
 /** Starts ringing and running the jobs in this process. Any number of processes may. */
-export async function startJobs({ engine, redisUrl, queueName, onTrouble }: JobsOptions): Promise<Jobs> {
-  const bell = new Bells(engine, onTrouble);
+export async function startJobs({ engine, state, redisUrl, queueName, onTrouble }: JobsOptions): Promise<Jobs> {
+  const jobs = jobsOf(state);
+  const bell = new Bells(engine, jobs, onTrouble);
   const connection = queueConnection(redisUrl);
   const workerConnection = queueConnection(redisUrl);
   const queue = new Queue(queueName, {
@@ -66,15 +74,15 @@ export async function startJobs({ engine, redisUrl, queueName, onTrouble }: Jobs
     connection: workerConnection,
     prefix: QUEUE_PREFIX,
     maxStalledCount: STALLS_MAX,
-    concurrency: JOBS.length,
+    concurrency: jobs.length,
   });
   queue.on("error", onTrouble);
   worker.on("error", onTrouble);
-  for (const job of JOBS) await queue.upsertJobScheduler(job.name, { every: job.everyMs }, { name: job.name });
-  const timers = JOBS.map((job) => setInterval(() => void bell.ringIfSilent(job), job.everyMs * SWEEP_FACTOR));
+  for (const job of jobs) await queue.upsertJobScheduler(job.name, { every: job.everyMs }, { name: job.name });
+  const timers = jobs.map((job) => setInterval(() => void bell.ringIfSilent(job), job.everyMs * SWEEP_FACTOR));
   return {
     runAll: async () => {
-      for (const job of JOBS) await job.run(engine);
+      for (const job of jobs) await job.run(engine);
     },
     close: async () => {
       for (const timer of timers) clearInterval(timer);
@@ -90,17 +98,19 @@ export async function startJobs({ engine, redisUrl, queueName, onTrouble }: Jobs
 /** Runs a job when it is rung for; one run of a job at a time in this process, a second ring waits for the first. */
 class Bells {
   readonly #engine: Engine;
+  readonly #jobs: readonly Job[];
   readonly #onTrouble: (error: unknown) => void;
   readonly #running = new Map<string, Promise<void>>();
   readonly #rung = new Set<string>();
 
-  constructor(engine: Engine, onTrouble: (error: unknown) => void) {
+  constructor(engine: Engine, jobs: readonly Job[], onTrouble: (error: unknown) => void) {
     this.#engine = engine;
+    this.#jobs = jobs;
     this.#onTrouble = onTrouble;
   }
 
   async ring(name: string): Promise<void> {
-    const job = JOBS.find((j) => j.name === name);
+    const job = this.#jobs.find((j) => j.name === name);
     if (!job) return;
     this.#rung.add(name);
     const running = this.#running.get(name);

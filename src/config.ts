@@ -21,6 +21,8 @@ export interface Config {
   webhookAllowPrivate: boolean;
   /** How notifications are mailed; null: they are not. */
   mail: { smtpUrl: string; from: string } | null;
+  /** Whose names the API and the alarms speak: Weir's own, or also those of the platform it takes over from. */
+  profile: Profile;
   logLevel: LogLevel;
   /** Whose X-Forwarded-For is believed: so many proxies in front, or those at these addresses; null: nobody's. */
   trustProxy: number | string[] | null;
@@ -30,6 +32,9 @@ export interface Config {
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const PROFILES = ["weir", "tovuk"] as const;
+export type Profile = (typeof PROFILES)[number];
 
 /** Bad configuration; `message` is the one sentence that says which variable, what it holds and what it may hold. */
 export class ConfigError extends Error {}
@@ -113,6 +118,7 @@ const SCHEMA = z
       .max(320)
       .regex(/^(?:[^<>\r\n]* )?<?[^\s<>@]+@[^\s<>@]+>?$/, "must be an address such as Weir <weir@example.com>")
       .optional(),
+    WEIR_PROFILE: z.enum(PROFILES, `must be one of ${PROFILES.join(", ")}`).default("weir"),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
     WEIR_TRUST_PROXY: proxies,
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
@@ -165,6 +171,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       found.WEIR_SMTP_URL === undefined || found.WEIR_MAIL_FROM === undefined
         ? null
         : { smtpUrl: found.WEIR_SMTP_URL, from: found.WEIR_MAIL_FROM },
+    profile: found.WEIR_PROFILE,
     logLevel: found.LOG_LEVEL,
     trustProxy: found.WEIR_TRUST_PROXY ?? null,
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,

@@ -3,6 +3,7 @@ import { commandWord, optionsLast } from "./argv.ts";
 import { report } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { usageError } from "./failure.ts";
+import { inOurWords } from "./former-words.ts";
 
 /** Adds a command's subcommands, arguments, options and action to the (already named) command. */
 export type Register = (command: Command) => void;
@@ -23,7 +24,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   limits: { group: LOOK, summary: "caps that the account sets itself", load: () => import("./commands/limits.ts") },
   notifications: { group: LOOK, summary: "what the account was told", load: () => import("./commands/notifications.ts") },
   pricing: { group: LOOK, summary: "plans, meters and prices", load: () => import("./commands/pricing.ts") },
-  state: { group: STATE, summary: "namespaces, objects, keys and values", load: () => import("./commands/state.ts") },
+  state: { group: STATE, summary: "namespaces, objects, keys, values and alarms", load: () => import("./commands/state.ts") },
   check: { group: STATE, summary: "ask whether an operation is allowed, and count it", load: () => import("./commands/check.ts") },
   replay: { group: STATE, summary: "send a recorded trace through Weir", load: () => import("./commands/replay.ts") },
   demo: { group: STATE, summary: "a minute of traffic, until the Free day's limit", load: () => import("./commands/demo.ts") },
@@ -44,7 +45,8 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 const EARLY_VALUE_FLAGS = new Set(["--url", "--key", "--account", "--service"]);
 
 /** Runs one command line; the exit code is left in `process.exitCode`. */
-export async function run(given: readonly string[], version: string): Promise<void> {
+export async function run(typed: readonly string[], version: string): Promise<void> {
+  const given = inOurWords(typed);
   // `weir help state put` is `weir state put --help`: one way to ask, so that only one command has to be loaded.
   const argv = given[0] === "help" ? [...given.slice(1), "--help"] : given;
   const json = argv.includes("--json");

@@ -62,15 +62,16 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox });
   closers.push(() => engine.close());
   await seedDemo(engine);
-  const state = await openState(engine, join(config.dataDir, "state"), onTrouble);
+  const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);
   closers.push(() => state.close());
-  const jobs = await startJobs({ engine, redisUrl, queueName: QUEUE_NAME, onTrouble });
+  const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble });
   closers.push(() => jobs.close());
   const app = await buildApp({
     engine,
     state,
     adminKey,
     redisDurable,
+    profile: config.profile,
     runJobs: () => jobs.runAll(),
     ...(config.trustProxy === null ? {} : { trustProxy: config.trustProxy }),
     // stdout holds the ready line alone.

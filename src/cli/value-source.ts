@@ -11,6 +11,8 @@ export interface ValueBody {
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface ValueOptions {
+  /** The value as it stands: a leading @ is one. */
+  value?: string;
   file?: string;
   base64?: boolean;
 }
@@ -20,6 +22,10 @@ export interface ValueOptions {
  * with `-` for stdin. Bytes that are plain UTF-8 go as text, others as base64. `--base64` says that a word is base64 already.
  */
 export async function valueBody(word: string | null, options: ValueOptions): Promise<ValueBody> {
+  if (options.value !== undefined) {
+    if (word !== null || options.file !== undefined) throw usageError("The value is given twice.", "Leave all but one out.");
+    return { value: options.value, encoding: options.base64 ? "base64" : "text" };
+  }
   if (options.file !== undefined) {
     if (word !== null) throw usageError("The value is given twice: as an argument and with --file.", "Leave one out.");
     return bytesBody(await readBytes(options.file), options.base64 === true);

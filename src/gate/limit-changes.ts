@@ -15,10 +15,16 @@ import type { AccountLoader, GateStores } from "./account-loader.ts";
 export class LimitChanges {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
+  readonly #listeners: ((account: string) => Promise<void>)[] = [];
 
   constructor(stores: GateStores, loader: AccountLoader) {
     this.#stores = stores;
     this.#loader = loader;
+  }
+
+  /** Has `listener` told of every account whose limits moved here, before the caller of the change gets its answer. It must not reject. */
+  onChange(listener: (account: string) => Promise<void>): void {
+    this.#listeners.push(listener);
   }
 
   /** Creates or changes an account. */
@@ -34,6 +40,7 @@ export class LimitChanges {
       before !== null && (before.calendar.anchorDay !== after.calendar.anchorDay || before.calendar.timezone !== after.calendar.timezone);
     if (calendarMoved) await this.#loader.reopen(account, now);
     else if (!created) await this.#loader.refresh(account, now);
+    await this.#tell(account);
     return { account: after, created };
   }
 
@@ -69,6 +76,7 @@ export class LimitChanges {
     if (!(await withdrawChange(this.#stores.db, account, plan, now)))
       throw new WeirError("conflict", "No change of plan is waiting: what is in force already is changed by a new subscription.");
     await this.#loader.refresh(account, now);
+    await this.#tell(account);
     return this.#account(account, now);
   }
 
@@ -78,6 +86,7 @@ export class LimitChanges {
     await this.#loader.settleThresholds(account, now);
     await putCap(this.#stores.db, account, meter, cap, now);
     await this.#loader.refresh(account, now);
+    await this.#tell(account);
   }
 
   /** Throws `not_found` where there is no such cap. */
@@ -86,6 +95,11 @@ export class LimitChanges {
     const removed = await deleteCap(this.#stores.db, account, meter, period);
     if (!removed) throw notFound(`A cap of ${meter} per ${period}`);
     await this.#loader.refresh(account, now);
+    await this.#tell(account);
+  }
+
+  async #tell(account: string): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener(account)));
   }
 
   async #account(account: string, now: number): Promise<Account> {

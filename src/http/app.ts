@@ -3,6 +3,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Scope } from "../accounts/api-key.ts";
+import type { Profile } from "../config.ts";
 import type { Engine } from "../engine.ts";
 import type { SettableClock } from "../kernel/clock.ts";
 import { NAME_LENGTH_MAX } from "../kernel/ids.ts";
@@ -29,6 +30,8 @@ import { objectRoutes } from "./routes/objects.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
 import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
+import { alarmRoutes } from "./routes/state-alarms.ts";
+import { socketRoutes } from "./routes/state-socket.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
@@ -37,6 +40,7 @@ import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
 import { traceRequests } from "./tracing.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { registerSecurityHeaders } from "./security-headers.ts";
+import { registerTovukProfile } from "./tovuk-profile.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -71,6 +75,8 @@ export interface AppOptions {
   runJobs: () => Promise<void>;
   /** Whose word on where a request comes from is taken: so many proxies, or those at these addresses; nobody's unless told. */
   trustProxy?: number | string[];
+  /** Whose names the API speaks besides its own; Weir's alone unless told. */
+  profile?: Profile;
   logger?: FastifyServerOptions["logger"];
 }
 
@@ -89,9 +95,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // Fastify's requestTimeout alone left a slow body open for 45 s; with Node's own limits it is closed in time.
     trustProxy: proxyTrust(options.trustProxy),
-    http: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CONNECTION_CHECK_MS },
+    // Fastify's requestTimeout alone left a slow body open for 45 s; with Node's own limits it is closed in time.
+    http: {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTION_CHECK_MS,
+      // Many clients offer h2c with every request; only a WebSocket is an upgrade, the others are answered as they are.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+    },
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     return503OnClosing: true,
     forceCloseConnections: "idle",
@@ -102,8 +114,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorate("authenticator", new Authenticator(options.engine, options.adminKey));
   app.decorateRequest("principal", null);
+  app.decorateRequest("address", null);
   traceRequests(app);
   registerProblems(app);
+  if (options.profile === "tovuk") registerTovukProfile(app);
   registerSecurityHeaders(app);
   app.removeAllContentTypeParsers();
   readAsJson(app, "application/json");
@@ -159,5 +173,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   await app.register(eventRoutes, { engine });
   await app.register(serviceRoutes, { state });
   await app.register(stateRoutes, { state });
+  alarmRoutes(app, { state });
+  await socketRoutes(app, { state });
   if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
 }

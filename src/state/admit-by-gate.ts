@@ -1,6 +1,6 @@
-import type { Gate } from "../gate/gate.ts";
 import { deniedError } from "../gate/denied.ts";
-import type { Admit } from "./admission.ts";
+import type { Gate } from "../gate/gate.ts";
+import type { Admit, Holds } from "./admission.ts";
 
 /** Admission by the gate: allowed and counted, or the error that its denial stands for. */
 export const admitBy =
@@ -9,3 +9,15 @@ export const admitBy =
     const decision = await gate.check(request, now);
     if (!decision.allowed) throw deniedError(decision, now);
   };
+
+/** Holds by the gate: a reservation each. */
+export const holdsBy = (gate: Gate): Holds => ({
+  hold: async (request, ttlSeconds, now) => {
+    const { allowed, reservation, ...decision } = await gate.check({ ...request, mode: "reserve", ttlSeconds }, now);
+    if (!allowed || !reservation) throw deniedError({ allowed, reservation, ...decision }, now);
+    return reservation.id;
+  },
+  settle: async (hold, usage, now) => {
+    await gate.settle(hold, { usage }, now);
+  },
+});

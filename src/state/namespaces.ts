@@ -1,7 +1,7 @@
 import { monotonicMs } from "../kernel/clock.ts";
 import { notFound, WeirError } from "../kernel/errors.ts";
 import type { Db } from "../stores/database.ts";
-import type { StateContext } from "./context.ts";
+import type { CeilingOf, StateContext } from "./context.ts";
 import { classLimitExceeded } from "./class-limit.ts";
 import type { Deletions } from "./deletions.ts";
 import { namespaceNumber, type Namespace } from "./namespace.ts";
@@ -13,9 +13,6 @@ import { decodeCursor, toPage, type Page, type PageRequest } from "./page.ts";
 const BELIEVED_MS = 2_000;
 const BELIEVED_MAX = 10_000;
 
-/** What the account's plan allows in live namespaces; null for no limit. */
-export type ClassLimitOf = (account: string) => Promise<number | null>;
-
 /** A namespace as it is shown, with the bytes of all its objects. */
 export interface NamespaceSummary extends Namespace {
   storageBytes: number;
@@ -25,14 +22,14 @@ export interface NamespaceSummary extends Namespace {
 export class Namespaces {
   readonly #db: Db;
   readonly #context: StateContext;
-  readonly #classLimitOf: ClassLimitOf;
+  readonly #ceilingOf: CeilingOf;
   readonly #deletions: Deletions;
   readonly #believed = new Map<string, { namespace: Namespace; untilMs: number }>();
 
-  constructor(options: { db: Db; context: StateContext; classLimitOf: ClassLimitOf; deletions: Deletions }) {
+  constructor(options: { db: Db; context: StateContext; ceilingOf: CeilingOf; deletions: Deletions }) {
     this.#db = options.db;
     this.#context = options.context;
-    this.#classLimitOf = options.classLimitOf;
+    this.#ceilingOf = options.ceilingOf;
     this.#deletions = options.deletions;
   }
 
@@ -54,7 +51,7 @@ export class Namespaces {
   /** Creates a namespace. Throws `conflict` for a name in use, `limit_exceeded` at the plan's number of classes. */
   async create(account: string, service: string, name: string): Promise<NamespaceSummary> {
     const now = this.#context.clock.now();
-    const limit = await this.#classLimitOf(account);
+    const limit = await this.#ceilingOf(account, "stateClasses");
     const creation = await insertNamespace(this.#db, { account, service, name }, limit, now);
     if (creation.outcome === "taken") throw new WeirError("conflict", `Service ${service} has a namespace ${name} already.`);
     if (creation.outcome === "full") throw classLimitExceeded(limit ?? 0, creation.live);

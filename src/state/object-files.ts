@@ -48,11 +48,29 @@ export class ObjectFiles {
     });
   }
 
+  /** Runs `task` when it is its turn on the object, without its database. */
+  inTurn<T>(namespace: Namespace, object: string, task: () => Promise<T>): Promise<T> {
+    return this.#lanes.run(objectPath(this.root, namespace, object), 0, async () => {
+      this.#mustLive(namespace);
+      return task();
+    });
+  }
+
   /** Runs `task` on the namespace's index, which must not await; answers `none` where nothing was ever written. */
   async index<T>(namespace: Namespace, none: T, task: (index: SqliteFile) => T): Promise<T> {
     const path = indexPath(this.root, namespace);
     if (!this.#indexes.has(path) && !existsSync(path)) return none;
     return this.#useIndex(namespace, task);
+  }
+
+  /** Runs `task` on the namespace's index, which is made where nothing was ever written. */
+  async noteInIndex(namespace: Namespace, task: (index: SqliteFile) => void): Promise<void> {
+    this.#mustLive(namespace);
+    await makeFolder(namespaceFolder(this.root, namespace));
+    await this.#useIndex(namespace, (index) => {
+      this.#mustLive(namespace);
+      task(index);
+    });
   }
 
   /** Puts a new object's file on disk and lists it. The caller holds the object's turn. */

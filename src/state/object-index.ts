@@ -18,6 +18,9 @@ const SEEN_STEP_MS = 60_000;
  *
  * `creating` is the index's promise to look: a name is put there before the object's file appears and leaves it in the
  * transaction that lists the object. After a crash in between, what lies on the disk decides.
+ *
+ * `rooms` remembers how far an object's WebSocket messages have come, since 20 of them are one request. An object with sockets need not
+ * have values, so it stands beside `objects`.
  */
 export const INDEX_SCHEMA = `
   create table if not exists objects (
@@ -27,6 +30,7 @@ export const INDEX_SCHEMA = `
     last_seen_at integer not null
   ) strict, without rowid;
   create table if not exists creating (object text primary key) strict, without rowid;
+  create table if not exists rooms (object text primary key, messages integer not null) strict, without rowid;
   create table if not exists totals (storage integer not null) strict;
   insert into totals select 0 where not exists (select 1 from totals);
   create trigger if not exists objects_added after insert on objects
@@ -98,6 +102,17 @@ export function listIndexed(index: SqliteFile, after: string, limit: number): Ob
       createdAt: Number(row["created_at"]),
       lastSeenAt: Number(row["last_seen_at"]),
     }));
+}
+
+/** WebSocket messages that the object had taken when its last room closed. */
+export const messagesTaken = (index: SqliteFile, object: string): number =>
+  Number(index.statement("select messages from rooms where object = ?").get(object)?.["messages"] ?? 0);
+
+const TAKE = "insert into rooms (object, messages) values (?, ?) on conflict (object) do update set messages = excluded.messages";
+
+/** Notes how many messages the object has taken. */
+export function noteMessages(index: SqliteFile, object: string, messages: number): void {
+  index.statement(TAKE).run(object, messages);
 }
 
 /** Bytes of all objects together. */

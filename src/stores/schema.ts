@@ -188,6 +188,19 @@ export interface Database {
     seen_at: Timestamp;
     heard: bigint;
   };
+  state_alarms: {
+    account: string;
+    namespace: bigint;
+    object: string;
+    service: string;
+    setting: string;
+    scheduled_at: Timestamp;
+    due_at: Timestamp | null;
+    failures: Defaulted<number>;
+    trouble: string | null;
+    lease: string | null;
+    leased_until: Timestamp | null;
+  };
   state_namespaces: {
     account: string;
     number: bigint;

@@ -30,7 +30,7 @@ export type Step =
   /** One statement against the object's own database. */
   | { do: "sql"; statement: string };
 
-/** How a step ends: done, the key was not there, or a limit refused it. */
+/** How a step ends: done, the key or alarm was not there, or a limit refused it. */
 export type Outcome = "ok" | "missing" | "denied";
 
 export interface Vector {
@@ -184,9 +184,9 @@ const alarms: readonly Omit<Vector, "feature">[] = [
   { id: "alarm-set", before: [], steps: [alarm], counts: written(1) },
   { id: "alarm-set-again", before: [alarm], steps: [alarm], counts: written(1) },
   { id: "alarm-get", before: [alarm], steps: [{ do: "alarm-get" }], counts: read(1) },
-  { id: "alarm-get-none", before: [], steps: [{ do: "alarm-get" }], counts: read(1) },
+  { id: "alarm-get-none", before: [], steps: [{ do: "alarm-get" }], counts: read(1), ends: "missing" },
   { id: "alarm-delete", before: [alarm], steps: [{ do: "alarm-delete" }], counts: written(1) },
-  { id: "alarm-delete-none", before: [], steps: [{ do: "alarm-delete" }], counts: written(1) },
+  { id: "alarm-delete-none", before: [], steps: [{ do: "alarm-delete" }], counts: written(1), ends: "missing" },
   {
     id: "alarm-set-denied",
     before: [],
@@ -204,6 +204,15 @@ const alarms: readonly Omit<Vector, "feature">[] = [
     before: [alarm],
     steps: [...Array.from({ length: 7 }, () => due("fails")), { do: "alarm-get" }],
     counts: read(1, 8),
+    ends: "missing",
+  },
+  {
+    id: "alarm-delivery-denied",
+    before: [alarm],
+    capped: { meter: "state_requests", left: 0 },
+    steps: [due("ok")],
+    counts: {},
+    ends: "denied",
   },
 ];
 

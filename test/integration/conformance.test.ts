@@ -9,6 +9,6 @@ beforeAll(async () => {
 });
 afterAll(() => t.stop());
 
-test.each(vectorsFor(["values", "keys", "objects"]))("the reference data plane counts %s", async (_, vector) => {
+test.each(vectorsFor(["values", "keys", "objects", "alarms", "sockets"]))("the reference data plane counts %s", async (_, vector) => {
   await checkVector(vector, await stateSubject(t));
 });

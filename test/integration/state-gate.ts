@@ -1,7 +1,7 @@
 import { operationUsage } from "../../src/catalog/operation.ts";
 import { defaultCatalog } from "../../src/catalog/parse.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
-import type { AdmissionRequest, UsageOf } from "../../src/state/admission.ts";
+import type { AdmissionRequest, Holds, UsageOf } from "../../src/state/admission.ts";
 import type { StateContext } from "../../src/state/context.ts";
 import type { Namespace } from "../../src/state/namespace.ts";
 import { ObjectFiles } from "../../src/state/object-files.ts";
@@ -14,6 +14,12 @@ export const defaultUsage: UsageOf = (operation, facts) => operationUsage(catalo
 /** Decides one request: returns to allow, throws to deny. */
 export type Decide = (request: AdmissionRequest) => void | Promise<void>;
 
+/** For tests in which no time is spent. */
+export const noHolds: Holds = {
+  hold: () => Promise.resolve("none"),
+  settle: () => Promise.resolve(),
+};
+
 /** A data plane on `folder` whose gate is `decide`, with all that it was asked. */
 export function objectsOn(folder: string, decide: Decide = () => {}) {
   const asked: AdmissionRequest[] = [];
@@ -22,6 +28,7 @@ export function objectsOn(folder: string, decide: Decide = () => {}) {
   const context: StateContext = {
     files: new ObjectFiles(folder),
     clock,
+    holds: noHolds,
     usageOf: defaultUsage,
     onTrouble: (error) => troubles.push(error),
     admit: async (request) => {

@@ -7,9 +7,10 @@ import { WeirError } from "../../src/kernel/errors.ts";
 import type { AdmissionRequest } from "../../src/state/admission.ts";
 import { State } from "../../src/state/state.ts";
 import { openPostgres, type Postgres } from "../../src/stores/database.ts";
+import { LOOPBACK } from "../support/loopback.ts";
 import { createTestStack, type TestStack } from "../support/stack.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { type Decide, defaultUsage } from "./state-gate.ts";
+import { type Decide, defaultUsage, noHolds } from "./state-gate.ts";
 
 const SERVICE = "service_1";
 const page = { limit: 100 };
@@ -40,7 +41,10 @@ function planeOn(folder: string, classLimit: number | null = 100) {
     db: pg.db,
     clock,
     usageOf: defaultUsage,
-    classLimitOf: () => Promise.resolve(classLimit),
+    holds: noHolds,
+    ceilingOf: () => Promise.resolve(classLimit),
+    egress: LOOPBACK,
+    profile: "weir",
     onTrouble: (error) => troubles.push(error),
     admit: async (request) => {
       await plane.decide(request);

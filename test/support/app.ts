@@ -1,6 +1,9 @@
 import { join } from "node:path";
 import { buildApp, type App } from "../../src/http/app.ts";
+import type { Profile } from "../../src/config.ts";
 import { openState } from "../../src/state/open-state.ts";
+import type { State } from "../../src/state/state.ts";
+import { LOOPBACK } from "./loopback.ts";
 import { openTestEngine, type TestEngine } from "./engine.ts";
 
 export const ADMIN_KEY = "the-operators-own-key";
@@ -8,6 +11,7 @@ export const ADMIN_KEY = "the-operators-own-key";
 /** The HTTP API over a test engine. */
 export interface TestApp extends TestEngine {
   app: App;
+  state: State;
   /** Sends one request as the operator, or with `key`; the body as JSON, or as it is where it is text. */
   send(method: "GET" | "POST" | "PUT" | "DELETE", url: string, options?: SendOptions): Promise<Answer>;
   /** A new key's secret. */
@@ -28,11 +32,16 @@ export interface Answer {
   body: Record<string, unknown>;
 }
 
-export async function openTestApp(): Promise<TestApp> {
-  const t = await openTestEngine();
+/** Workers and webhooks may be on the loopback. `profile` is Weir's own unless told. */
+export async function openTestApp(profile: Profile = "weir"): Promise<TestApp> {
+  const t = await openTestEngine({ outbox: { egress: LOOPBACK } });
   const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
-  const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble);
-  const app = await buildApp({ engine: t.engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble, profile);
+  const runJobs = async (): Promise<void> => {
+    await state.alarms.deliverDue();
+    await state.settleTime();
+  };
+  const app = await buildApp({ engine: t.engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs, profile });
   const send: TestApp["send"] = async (method, url, { body, key = ADMIN_KEY, account, headers = {} } = {}) => {
     const response = await app.inject({
       method,
@@ -50,6 +59,7 @@ export async function openTestApp(): Promise<TestApp> {
   return {
     ...t,
     app,
+    state,
     send,
     key: async (scope, account) => {
       const url = account === undefined ? "/v1/keys" : `/v1/accounts/${account}/keys`;

@@ -1,4 +1,4 @@
-import { createEngine, type Engine } from "../../src/engine.ts";
+import { createEngine, type Engine, type EngineOptions } from "../../src/engine.ts";
 import type { CheckRequest } from "../../src/gate/check-request.ts";
 import type { Decision } from "../../src/gate/decision.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
@@ -20,7 +20,7 @@ export interface TestEngine {
   stop(): Promise<void>;
 }
 
-export async function openTestEngine(): Promise<TestEngine> {
+export async function openTestEngine(options: Pick<EngineOptions, "outbox"> = {}): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
   const open = (): Promise<Engine> =>
@@ -31,6 +31,7 @@ export async function openTestEngine(): Promise<TestEngine> {
       clock,
       // Test files run side by side on two cores: what is tested here is what is decided, not how soon.
       redisTimeoutMs: 5_000,
+      ...options,
       onTrouble: (error) => process.stderr.write(`${String(error)}\n`),
     });
   const engine = await open();

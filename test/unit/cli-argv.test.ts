@@ -51,7 +51,7 @@ test("every command of the contract is there, and says what it does", () => {
     notifications: [],
     webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],
     pricing: [],
-    state: ["create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
+    state: ["alarm", "create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
     check: [],
     replay: [],
     demo: [],

@@ -1,21 +1,33 @@
 import type { Command } from "commander";
-import { pageable, type PageOptions } from "../paging.ts";
 import { action } from "../context.ts";
+import { pageable, type PageOptions } from "../paging.ts";
+import { integer } from "../parse.ts";
+import { deleteAlarm, getAlarm, setAlarm, type AlarmSetOptions } from "../state/alarms.ts";
 import { createNamespace, deleteNamespace, listKeys, listNamespaces, listObjects, type ServiceOptions } from "../state/namespaces.ts";
 import { deleteValue, getValue, putValue, type GetOptions, type PutOptions } from "../state/values.ts";
 
 export function register(command: Command): void {
-  const sub = (name: string, description: string): Command =>
-    command.command(name).description(description).requiredOption("--service <service>", "the service");
+  const sub = (name: string, description: string): Command => ofService(command, name, description);
   pageable(sub("list", "the service's namespaces")).action(action<ServiceOptions & PageOptions>(listNamespaces));
   sub("create", "create a namespace").argument("<namespace>", "a name such as Room").action(action<ServiceOptions>(createNamespace));
   sub("delete", "delete a namespace and all its objects")
+    .aliases(["del", "rm"])
     .argument("<namespace>", "its name, or state_namespace_<n>")
     .action(action<ServiceOptions>(deleteNamespace));
-  pageable(sub("objects", "the objects of a namespace").argument("<namespace>")).action(action<ServiceOptions & PageOptions>(listObjects));
+  pageable(sub("objects", "the objects of a namespace").alias("instances").argument("<namespace>")).action(
+    action<ServiceOptions & PageOptions>(listObjects),
+  );
   pageable(sub("keys", "the keys of an object").argument("<namespace>").argument("<object>")).action(
     action<ServiceOptions & PageOptions>(listKeys),
   );
+  registerValues(sub);
+  registerAlarm(command.command("alarm").description("an object's alarm: it calls the service's worker").helpCommand(false));
+}
+
+const ofService = (command: Command, name: string, description: string): Command =>
+  command.command(name).description(description).requiredOption("--service <service>", "the service");
+
+function registerValues(sub: (name: string, description: string) => Command): void {
   sub("get", "a key's value")
     .argument("<namespace>")
     .argument("<object>")
@@ -24,17 +36,40 @@ export function register(command: Command): void {
     .option("--raw", "print the value's bytes and nothing after them")
     .action(action<GetOptions>(getValue));
   sub("put", "store a value")
+    .alias("set")
     .argument("<namespace>")
     .argument("<object>")
     .argument("<key>")
     .argument("[value]", "the value; @path sends a file's bytes, @@ stands for a leading @")
+    .option("--value <text>", "the value, as it stands")
     .option("--file <path>", "take the value from a file (- for stdin)")
     .option("--base64", "the value is given as base64")
     .addHelpText("after", "\nExample: weir state put --service service_1 Room room-1 counter 1")
     .action(action<PutOptions>(putValue));
   sub("delete-value", "delete a key and its value")
+    .aliases(["delete-state", "del-state", "rm-state"])
     .argument("<namespace>")
     .argument("<object>")
     .argument("<key>")
     .action(action<ServiceOptions>(deleteValue));
+}
+
+function registerAlarm(alarm: Command): void {
+  ofService(alarm, "set", "set the alarm, in place of the one it had")
+    .argument("<namespace>")
+    .argument("<object>")
+    .argument("[time]", "when: RFC 3339, or milliseconds since 1970")
+    .option("--delay-seconds <n>", "so many seconds from now", integer(0))
+    .addHelpText("after", "\nExample: weir state alarm set --service service_1 Room room-1 --delay-seconds 60")
+    .action(action<AlarmSetOptions>(setAlarm));
+  ofService(alarm, "get", "when it rings, and what kept it from ringing")
+    .alias("show")
+    .argument("<namespace>")
+    .argument("<object>")
+    .action(action<ServiceOptions>(getAlarm));
+  ofService(alarm, "delete", "delete the alarm")
+    .aliases(["del", "rm"])
+    .argument("<namespace>")
+    .argument("<object>")
+    .action(action<ServiceOptions>(deleteAlarm));
 }

@@ -5,7 +5,7 @@ import { namespaceId } from "../../state/namespace.ts";
 import type { State } from "../../state/state.ts";
 import type * as schemas from "./state-schemas.ts";
 
-type Result<Name extends keyof State> = Awaited<ReturnType<State[Name]>>;
+type Result<Name extends keyof State> = State[Name] extends (...parameters: never[]) => infer Answered ? Awaited<Answered> : never;
 type Answer<Name extends keyof typeof schemas> = z.input<(typeof schemas)[Name]>;
 
 export const toNamespace = (namespace: Result<"createNamespace">): Answer<"namespaceAnswer"> => ({
@@ -55,6 +55,22 @@ export const toDeletedValue = ({ address, deleted }: Result<"delete">, key: stri
   namespace: address.namespace.name,
   object: address.object,
   key,
+  deleted,
+});
+
+export const toAlarm = ({ address, alarm }: Result<"getAlarm">): Answer<"alarmAnswer"> => ({
+  namespace: address.namespace.name,
+  object: address.object,
+  scheduledAt: alarm && iso(alarm.scheduledAt),
+  scheduledAtUnixMs: alarm && alarm.scheduledAt,
+  nextAttemptAt: alarm && iso(alarm.nextAttemptAt),
+  retryCount: alarm?.retryCount ?? 0,
+  lastError: alarm?.trouble ?? null,
+});
+
+export const toDeletedAlarm = ({ address, deleted }: Result<"deleteAlarm">): Answer<"alarmDeletedAnswer"> => ({
+  namespace: address.namespace.name,
+  object: address.object,
   deleted,
 });
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isKeyName, isObjectName, NAMESPACE_NAME_PATTERN, NAMESPACE_PATTERN, SERVICE_PATTERN } from "../../kernel/ids.ts";
+import { parseInstant } from "../../kernel/window.ts";
 import { ENCODINGS } from "../../state/encoding.ts";
 
 const WORKER_URL_LENGTH_MAX = 2_048;
@@ -37,6 +38,25 @@ export const valueBody = z.strictObject({
   value: z.string().describe("The value: text, or bytes as padded base64."),
   encoding: z.enum(ENCODINGS).default("text"),
 });
+
+/** Ten years: what is set further off was a unit mixed up. */
+const DELAY_SECONDS_MAX = 315_360_000;
+/** The last instant that Postgres and JavaScript both write with four digits of a year. */
+const UNIX_MS_MAX = Date.UTC(9999, 11, 31);
+
+const instant = z
+  .string()
+  .max(40)
+  .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
+
+/** When an alarm rings: exactly one of the three. A time that has passed rings at once. */
+export const alarmBody = z
+  .strictObject({
+    delaySeconds: z.int().min(0).max(DELAY_SECONDS_MAX).optional(),
+    scheduledAt: instant.optional(),
+    scheduledAtUnixMs: z.int().min(0).max(UNIX_MS_MAX).optional(),
+  })
+  .refine((body) => Object.keys(body).length === 1, "name exactly one of delaySeconds, scheduledAt and scheduledAtUnixMs");
 
 const time = z.iso.datetime();
 const bytes = z.int().min(0);
@@ -89,4 +109,23 @@ export const valueDeletedAnswer = z.object({
   object: z.string(),
   key: z.string(),
   deleted: z.boolean().describe("False when there was no such key."),
+});
+
+export const alarmAnswer = z.object({
+  namespace: z.string(),
+  object: z.string(),
+  scheduledAt: time.nullable().describe("Null where the object has no alarm."),
+  scheduledAtUnixMs: z.int().nullable(),
+  nextAttemptAt: time.nullable().describe("When it is delivered next: later than scheduledAt after a failure or a denial."),
+  retryCount: z.int().min(0).describe("Attempts whose handler failed; after 6 retries the alarm is cleared."),
+  lastError: z
+    .string()
+    .nullable()
+    .describe("Why the last attempt failed, or why none is made: no_worker, limit_exceeded, bad_status, timeout, address_refused, …"),
+});
+
+export const alarmDeletedAnswer = z.object({
+  namespace: z.string(),
+  object: z.string(),
+  deleted: z.boolean().describe("False when there was no alarm."),
 });
