@@ -13,7 +13,6 @@ const ROOT = path.resolve(__dirname, "..");
 const RUNTIME_DIR = path.join(ROOT, ".runtime");
 const MODULES_DIR = path.join(ROOT, "node_modules");
 const LOCKFILE = path.join(ROOT, "package-lock.json");
-const STAMP_FILE = path.join(MODULES_DIR, ".weir-installed");
 
 /** An npm install of 60 MB on a slow line; after this a lock counts as left behind. */
 const LOCK_AGE_MAX_MS = 15 * 60 * 1000;
@@ -50,17 +49,20 @@ const RUNTIMES = {
 /** What the person at the terminal can act on; anything else keeps its stack. */
 class LaunchError extends Error {}
 
-/** Installs the packages of package-lock.json unless they are there. */
-async function ensurePackages() {
-  const stamp = stampOf(fs.readFileSync(LOCKFILE));
-  if (readText(STAMP_FILE) === stamp) return;
+/** Installs the packages of package-lock.json in `dir` unless they are there; `what` is what a person is told they are. */
+async function ensurePackages(dir = ROOT, what = "its packages") {
+  const lockfile = fs.readFileSync(path.join(dir, "package-lock.json"), "utf8");
+  const modules = path.join(dir, "node_modules");
+  const stampFile = path.join(modules, ".weir-installed");
+  const stamp = stampOf(lockfile);
+  if (readText(stampFile) === stamp) return;
   await underLock("packages", async (lock) => {
-    if (readText(STAMP_FILE) === stamp) return;
-    if (!isInstalled()) {
-      process.stderr.write("Weir: installing its packages, once …\n");
-      await npm(["ci", "--ignore-scripts", "--include=dev", "--include=optional"], ROOT, lock);
+    if (readText(stampFile) === stamp) return;
+    if (!isInstalled(lockfile, modules)) {
+      process.stderr.write(`Weir: installing ${what}, once …\n`);
+      await npm(["ci", "--ignore-scripts", "--include=dev", "--include=optional"], dir, lock);
     }
-    fs.writeFileSync(STAMP_FILE, stamp);
+    fs.writeFileSync(stampFile, stamp);
   });
 }
 
@@ -70,10 +72,10 @@ function stampOf(lockfile) {
 }
 
 /** True when npm itself, run by hand, has already brought what the lockfile names: then nothing is thrown away and fetched again. */
-function isInstalled() {
-  const there = parseJson(readText(path.join(MODULES_DIR, ".package-lock.json")));
+function isInstalled(lockfile, modules) {
+  const there = parseJson(readText(path.join(modules, ".package-lock.json")));
   if (!there) return false;
-  const wanted = JSON.parse(fs.readFileSync(LOCKFILE, "utf8")).packages;
+  const wanted = JSON.parse(lockfile).packages;
   return Object.keys(wanted).every((place) => {
     const entry = wanted[place];
     const found = there.packages[place];

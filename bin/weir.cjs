@@ -30,6 +30,8 @@ const SCRIPTS = {
   protocol: ["test/protocol/main.ts"],
   bench: ["test/bench/main.ts"],
   cluster: ["test/cluster/main.ts"],
+  adapters: ["test/adapters/main.ts"],
+  example: ["test/adapters/example.ts"],
 };
 
 main().catch((error) => {

@@ -12,6 +12,7 @@ interface Generated {
 
 const GENERATED: readonly Generated[] = [
   { file: "package-lock.json", make: completeLockfile },
+  { file: "test/adapters/package-lock.json", make: completeLockfile },
   { file: "docs/openapi.json", make: openApiText },
 ];
 

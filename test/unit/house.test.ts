@@ -9,6 +9,7 @@ import { ROOT } from "../support/tools.ts";
  */
 const ORDER = [
   "kernel",
+  "adapters",
   "config",
   "egress",
   "servers",
@@ -71,6 +72,7 @@ const UNCLEAR_NAME = /(?:^|[/.-])(?:utils?|helpers?|managers?|common|misc|v2)(?:
 const walk = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
+    if (entry.name === "node_modules") return [];
     return entry.isDirectory() ? walk(path) : [path];
   });
 const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
