@@ -12,11 +12,12 @@ import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
 import { observedGate, type DecisionObserver } from "./gate/observe.ts";
 import { correct } from "./gate/correct.ts";
+import { DenialLog } from "./gate/denial-log.ts";
 import { reclaim } from "./gate/reclaim.ts";
 import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
 import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/record-events.ts";
-import type { Clock } from "./kernel/clock.ts";
+import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
@@ -68,6 +69,8 @@ export class Engine {
   readonly limits: LimitChanges;
   /** The keys in use. */
   readonly keys: KeyRing;
+  /** The latest denials of each account, for people to see. */
+  readonly denials: DenialLog;
   /** Delivers notifications. */
   readonly outbox: Dispatcher;
   /** The versions of the catalogue: what a month is priced by. */
@@ -108,8 +111,9 @@ export class Engine {
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
+    this.denials = new DenialLog(this.#background.counters);
     const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
-    this.gate = observedGate(gate, () => this.#observer);
+    this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
     this.limits = new LimitChanges(this.#stores, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
@@ -262,16 +266,7 @@ export class Engine {
   }
 
   #every(ms: number, work: () => Promise<void>): void {
-    let running = false;
-    const timer = setInterval(() => {
-      if (running) return;
-      running = true;
-      void work()
-        .catch(this.#onTrouble)
-        .finally(() => (running = false));
-    }, ms);
-    timer.unref();
-    this.#timers.push(timer);
+    this.#timers.push(every(ms, work, this.#onTrouble));
   }
 }
 

@@ -29,6 +29,8 @@ export function keySpace(prefix: string) {
     reservations: (account: string) => `${tag(account)}:r:${account}`,
     expiries: (account: string) => `${tag(account)}:x:${account}`,
     leases: (account: string) => `${tag(account)}:l:${account}`,
+    /** What people are shown of the latest denials; nothing is decided by it. */
+    denials: (account: string) => `${tag(account)}:d:${account}`,
     crossings: (account: string) => `${tag(account)}:n:${account}`,
     dirty: (partition: number) => `${prefix}{${partition}}:dirty`,
     /** When everything had last been rolled up, epoch ms. */

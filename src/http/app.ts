@@ -18,6 +18,7 @@ import { capRoutes } from "./routes/caps.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { checkRoutes, reservationRoutes } from "./routes/check.ts";
 import { correctionRoutes } from "./routes/corrections.ts";
+import { dashboardRoutes } from "./routes/dashboard.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -36,11 +37,13 @@ import { stateRoutes } from "./routes/state.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
+import { usageStreamRoutes } from "./routes/usage-stream.ts";
 import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
 import { traceRequests } from "./tracing.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { registerSecurityHeaders } from "./security-headers.ts";
 import { registerTovukProfile } from "./tovuk-profile.ts";
+import { registerSessions } from "./session.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -150,12 +153,15 @@ const proxyTrust = (trust: AppOptions["trustProxy"]): NonNullable<FastifyServerO
 
 async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;
+  registerSessions(app, options);
+  dashboardRoutes(app);
   healthRoutes(app, options);
   metricsRoutes(app, engine);
   checkRoutes(app, engine);
   reservationRoutes(app, engine);
   leaseRoutes(app, engine);
   usageRoutes(app, engine);
+  usageStreamRoutes(app, engine);
   historyRoutes(app, engine);
   capRoutes(app, engine);
   pricingRoutes(app, engine);

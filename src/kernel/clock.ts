@@ -66,3 +66,16 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/** Does `work` every `ms`, one at a time: a turn that comes while the last is under way is left out. Keeps no process alive. */
+export function every(ms: number, work: () => Promise<void>, onTrouble: (error: unknown) => void): NodeJS.Timeout {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    void work()
+      .catch(onTrouble)
+      .finally(() => (running = false));
+  }, ms);
+  return timer.unref();
+}

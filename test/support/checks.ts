@@ -4,6 +4,7 @@ import { runTool, TOOLS, type ToolResult } from "./tools.ts";
 
 const CHECKS: readonly { name: string; run: () => Promise<ToolResult> }[] = [
   { name: "types", run: () => runTool(TOOLS.types, ["-p", "."]) },
+  { name: "types of the dashboard", run: () => runTool(TOOLS.types, ["-p", "src/dashboard"]) },
   { name: "lint", run: () => runTool(TOOLS.lint, ["--deny-warnings"]) },
   { name: "format", run: () => runTool(TOOLS.format, ["--check", "."]) },
   { name: "generated files", run: generatedFiles },

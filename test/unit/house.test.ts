@@ -58,7 +58,7 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
     call: /(?<![.\w])set(?:Timeout|Interval)\(/,
     instead: "sleep of kernel/clock.ts",
     allowed:
-      /^(src\/(kernel\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.ts$/,
+      /^(src\/(kernel\/clock|dashboard\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
   },
   { call: /\bfrom "node:timers/, instead: "sleep of kernel/clock.ts", allowed: /^src\/kernel\/clock\.ts$/ },
 ];
