@@ -2,18 +2,11 @@ import { deepEqual } from "node:assert/strict";
 import * as fc from "fast-check";
 import type { Decision } from "../../src/gate/decision.ts";
 import { DAY_MS, windowsAt, type Period } from "../../src/kernel/window.ts";
+import { leaseCommands } from "./lease-commands.ts";
 import { CALENDAR, METERS, PERIODS, type Reference } from "./reference.ts";
+import type { Command, Subject } from "./subject.ts";
 import type { System } from "./system.ts";
 
-/** What commands act on: the real system, with the account this sequence has to itself. */
-export interface Subject {
-  system: System;
-  account: string;
-  /** Redis has lost the account at least once: budget may be stranded, so a denial may come early; an allow never. */
-  lost: boolean;
-}
-
-type Command = fc.AsyncCommand<Reference, Subject>;
 type Usage = Readonly<Record<string, number>>;
 
 const always = (): boolean => true;
@@ -168,6 +161,7 @@ export const commands = fc.commands(
     process.map((p) => disturb(`restart(${p})`, false, (system) => system.restart(p))),
     fc.constant(disturb("flush", true, (system) => system.flush())),
     process.map(reconcile),
+    ...leaseCommands,
   ],
   { maxCommands: 40, size: "max" },
 );

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
-import { commands, holdReport, type Subject } from "./commands.ts";
+import { commands, holdReport } from "./commands.ts";
 import { Reference } from "./reference.ts";
+import type { Subject } from "./subject.ts";
 import type { System } from "./system.ts";
 
 /** Shrinking re-runs the system: past this the counter-example is shown as it is. */

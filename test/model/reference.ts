@@ -13,24 +13,46 @@ interface Entry {
   quantity: number;
 }
 
+/** A part of the limits that a holder has. Quantities by meter, in all so far. */
+export interface Lease {
+  id: string;
+  at: number;
+  seq: number;
+  granted: Record<string, number>;
+  /** By the holder, in its memory. */
+  spent: Record<string, number>;
+  /** Of it, what Weir was told. */
+  settled: Record<string, number>;
+  closed: boolean;
+}
+
 /** What an account may and has used, as the contract says it: sums, and nothing of how Weir keeps them. */
 export class Reference {
   plan: "free" | "pro" = "pro";
   readonly caps = new Map<string, number>();
+  /** Of holders that live. */
+  readonly leases = new Map<string, Lease>();
+  /** Of those that died too. */
+  readonly allLeases: Lease[] = [];
   readonly #entries: Entry[] = [];
   readonly #answers = new Map<string, boolean>();
   readonly #sizes = new Map<string, number>();
 
   used(meter: string, period: Period, now: number): number {
     const { start, end } = windowsAt(now, CALENDAR)[period];
-    return this.#entries.reduce(
+    const checked = this.#entries.reduce(
       (sum, entry) => (entry.meter === meter && entry.at >= start && entry.at < end ? sum + entry.quantity : sum),
       0,
     );
+    return this.#leasesIn(period, now).reduce((sum, lease) => sum + (lease.settled[meter] ?? 0), checked);
   }
 
-  total(meter: string): number {
-    return this.#entries.reduce((sum, entry) => (entry.meter === meter ? sum + entry.quantity : sum), 0);
+  /** Lent and not settled: nobody else may have it, whether its holder lives or not. */
+  lent(meter: string, period: Period, now: number): number {
+    return this.#leasesIn(period, now).reduce(
+      (sum, { granted, settled, closed }) => (closed ? sum : sum + (granted[meter] ?? 0) - (settled[meter] ?? 0)),
+      0,
+    );
   }
 
   /** The limits of a meter in a period. */
@@ -46,7 +68,9 @@ export class Reference {
 
   /** What the lowest limit leaves. */
   left(meter: string, now: number): number {
-    const remains = PERIODS.flatMap((period) => this.limits(meter, period).map((limit) => limit - this.used(meter, period, now)));
+    const remains = PERIODS.flatMap((period) =>
+      this.limits(meter, period).map((limit) => limit - this.used(meter, period, now) - this.lent(meter, period, now)),
+    );
     return Math.max(0, Math.min(...remains));
   }
 
@@ -54,7 +78,10 @@ export class Reference {
     return Object.entries(usage).every(
       ([meter, quantity]) =>
         quantity === 0 ||
-        PERIODS.every((period) => this.limits(meter, period).every((limit) => this.used(meter, period, now) + quantity <= limit)),
+        PERIODS.every((period) => {
+          const taken = this.used(meter, period, now) + this.lent(meter, period, now);
+          return this.limits(meter, period).every((limit) => taken + quantity <= limit);
+        }),
     );
   }
 
@@ -76,6 +103,11 @@ export class Reference {
 
   setSize(object: string, bytes: number): void {
     this.#sizes.set(object, Math.max(0, bytes));
+  }
+
+  #leasesIn(period: Period, now: number): Lease[] {
+    const { start, end } = windowsAt(now, CALENDAR)[period];
+    return this.allLeases.filter(({ at }) => at >= start && at < end);
   }
 
   stored(): number {
