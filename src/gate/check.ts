@@ -88,12 +88,17 @@ export class Decider {
         case "allowed":
         case "denied":
           if (reply.status === "allowed") acknowledge(stores.unbooked, operation, reply);
-          else this.#holders.call(request.account, reply.meters, now);
           acknowledgeKey(stores.unbooked, operation, reply);
-          return answerOf(stores.catalog.catalog, request, operation, reply);
+          return this.#answer(request, operation, reply, now);
       }
     }
     throw unavailable("A steady view of the account");
+  }
+
+  #answer(request: CheckRequest, operation: Operation, reply: Counted, now: number): Decision {
+    const decision = answerOf(this.#stores.catalog.catalog, request, operation, reply);
+    if (!decision.allowed) this.#holders.call(request.account, decision.denials, now);
+    return decision;
   }
 
   async #lookUpObject({ account, storage }: Operation): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Counters } from "../counters/counters.ts";
-import type { MeterCounters } from "../counters/layout.ts";
 import { monotonicMs } from "../kernel/clock.ts";
+import type { Denial } from "./decision.ts";
 
 /** A storm of denials calls an account's holders this often, milliseconds; they hear of it at their next heartbeat anyway. */
 const CALL_EVERY_MS = 250;
@@ -19,9 +19,9 @@ export class HolderRecall {
     this.#counters = counters;
   }
 
-  /** After a denial, with the meters as they stand. Nobody waits for it. */
-  call(account: string, meters: readonly MeterCounters[], now: number): void {
-    if (!meters.some(({ day, month }) => day.held > 0 || month.held > 0)) return;
+  /** After a denial. Nobody waits for it, and nobody is called where what they hold would not help: then a storm costs holders nothing. */
+  call(account: string, denials: readonly Denial[], now: number): void {
+    if (!denials.every(onlyHeld)) return;
     const at = monotonicMs();
     if (at - (this.#called.get(account) ?? Number.NEGATIVE_INFINITY) < CALL_EVERY_MS) return;
     if (this.#called.size >= REMEMBERED_MAX) this.#called.clear();
@@ -29,3 +29,6 @@ export class HolderRecall {
     void this.#counters.leases.recall(account, now).catch(() => {});
   }
 }
+
+/** What is held alone stands in the way. */
+export const onlyHeld = ({ used, requested, limit, reserved }: Denial): boolean => reserved > 0 && used + requested <= limit;

@@ -249,6 +249,15 @@ describe("a denial", () => {
     expect(await consume(account, 20)).toBe(true);
   });
 
+  it("that nothing they have would help calls on nobody", async () => {
+    const account = await capped(100);
+    const { leaseId } = await lend(account, 90);
+    expect(await consume(account, 101)).toBe(false);
+    expect(await settle(leaseId, 1, 90)).toMatchObject({ recall: false });
+    expect(await consume(account, 11)).toBe(false);
+    expect(await settle(leaseId, 2, 90)).toMatchObject({ recall: false });
+  });
+
   it("of another lease calls on them too", async () => {
     const account = await capped(100);
     const idle = await lend(account, 90);
