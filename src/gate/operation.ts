@@ -3,7 +3,7 @@ import { findMeter, type Catalog } from "../catalog/catalog.ts";
 import { operationUsage } from "../catalog/operation.ts";
 import type { Operation } from "../counters/check-call.ts";
 import { validationFailed, type FieldError } from "../kernel/errors.ts";
-import { newId } from "../kernel/ids.ts";
+import { ACCOUNT_PATTERN, newId } from "../kernel/ids.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import type { GateStores } from "./account-loader.ts";
 import { TTL_SECONDS_DEFAULT, type CheckRequest } from "./check-request.ts";
@@ -81,7 +81,9 @@ const reservationId = (account: string): string => `rsv_${Buffer.from(account).t
 /** The account a reservation's id names, null for a text that is no such id. */
 export function accountOfReservation(id: string): string | null {
   const encoded = /^rsv_([A-Za-z0-9_-]{2,88})\.[0-9A-Za-z]{20}$/.exec(id)?.[1];
-  return encoded === undefined ? null : Buffer.from(encoded, "base64url").toString();
+  const account = encoded === undefined ? "" : Buffer.from(encoded, "base64url").toString();
+  // It becomes part of a Redis key, where another text would name another account's slot.
+  return ACCOUNT_PATTERN.test(account) ? account : null;
 }
 
 // 128 bits of the key and of the request: 32 bytes a key instead of up to 255 and a whole body.

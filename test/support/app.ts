@@ -54,7 +54,8 @@ export async function openTestApp(profile: Profile = "weir"): Promise<TestApp> {
       },
       ...(body === undefined ? {} : { payload: typeof body === "string" ? body : JSON.stringify(body) }),
     });
-    return { status: response.statusCode, headers: response.headers, body: response.body === "" ? {} : response.json() };
+    const isJson = /\bjson\b/.test(String(response.headers["content-type"]));
+    return { status: response.statusCode, headers: response.headers, body: isJson ? response.json() : {} };
   };
   return {
     ...t,

@@ -1,0 +1,102 @@
+import { randomBase62 } from "../../../src/kernel/ids.ts";
+import type { TestApp } from "../../support/app.ts";
+
+/** An account with something of everything an account can have. Each text of it that an answer could show holds `mark`. */
+export interface Party {
+  mark: string;
+  account: string;
+  service: string;
+  namespace: string;
+  object: string;
+  key: string;
+  webhook: string;
+  delivery: string;
+  apiKey: string;
+  reservation: string;
+  secondReservation: string;
+}
+
+/** A party as it would be named if there were one: every id is of the right shape, and nobody has it. */
+export function ghostParty(): Party {
+  const mark = `ghost${randomBase62(8)}`;
+  return {
+    ...namesOf(mark),
+    webhook: `wh_${randomBase62(20)}`,
+    delivery: `dlv_${randomBase62(32).toLowerCase()}`,
+    apiKey: `key_${randomBase62(20)}`,
+    reservation: ghostReservation(mark),
+    secondReservation: ghostReservation(mark),
+  };
+}
+
+const ghostReservation = (mark: string): string => `rsv_${Buffer.from(`acct_${mark}`).toString("base64url")}.${randomBase62(20)}`;
+
+const namesOf = (mark: string) => ({
+  mark,
+  account: `acct_${mark}`,
+  service: `service-${mark}`,
+  namespace: `Room${mark}`,
+  object: `object-${mark}`,
+  key: `entry-${mark}`,
+});
+
+/** Makes a party, through the API, as the operator. A webhook's address is public and never called: nothing is delivered here. */
+export async function makeParty(t: TestApp): Promise<Party> {
+  const mark = `party${randomBase62(8)}`;
+  const names = namesOf(mark);
+  const { account, service } = names;
+  const ask = async (method: "POST" | "PUT" | "GET", url: string, body?: unknown): Promise<Record<string, unknown>> => {
+    const answer = await t.send(method, url, { account, ...(body === undefined ? {} : { body }) });
+    if (answer.status >= 300) throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  await ask("PUT", `/v1/accounts/${account}`, { name: `Name ${mark}`, email: `${mark}@example.com`, plan: "pro" });
+  await ask("PUT", "/v1/usage/caps/log_events", { period: "day", capValue: 7 });
+  await ask("POST", "/v1/check", { account, service, usage: { log_events: 7 } });
+  await t.engine.rollUp();
+  await ask("PUT", `/v1/services/${service}`, { workerUrl: `https://${mark}.example.com` });
+  const namespaces = `/v1/services/${service}/state/namespaces`;
+  await ask("POST", namespaces, { name: names.namespace });
+  const value = `${namespaces}/${names.namespace}/objects/${names.object}/values/${names.key}`;
+  await ask("PUT", value, { value: `value ${mark}`, encoding: "text" });
+  const correction = { meter: "log_events", quantity: -1, reason: `because ${mark}`, idempotencyKey: `key ${mark}` };
+  await ask("POST", `/v1/accounts/${account}/corrections`, correction);
+  const { id: apiKey } = await ask("POST", `/v1/accounts/${account}/keys`, { scope: "read_only", name: `Key ${mark}` });
+  const { id: webhook } = await ask("POST", "/v1/webhooks", { url: `https://93.184.215.14/${mark}`, description: `Hook ${mark}` });
+  const { id: delivery } = await ask("POST", `/v1/webhooks/${String(webhook)}/test`);
+  const reserve = async (): Promise<string> => {
+    const { reservation } = await ask("POST", "/v1/check", { account, usage: { state_requests: 1 }, mode: "reserve", ttlSeconds: 3_600 });
+    return (reservation as { id: string }).id;
+  };
+  return {
+    ...names,
+    webhook: String(webhook),
+    delivery: String(delivery),
+    apiKey: String(apiKey),
+    reservation: await reserve(),
+    secondReservation: await reserve(),
+  };
+}
+
+/** All that an account has, as the operator sees it: what nobody else's request may change. */
+export async function belongings(t: TestApp, { account, service, namespace, object, webhook }: Party): Promise<unknown[]> {
+  const room = `/v1/services/${service}/state/namespaces`;
+  const urls = [
+    `/v1/accounts/${account}`,
+    `/v1/accounts/${account}/keys`,
+    `/v1/accounts/${account}/corrections`,
+    "/v1/usage",
+    "/v1/usage/objects",
+    "/v1/usage/caps",
+    "/v1/notifications",
+    "/v1/webhooks",
+    `/v1/webhooks/${webhook}/deliveries`,
+    `/v1/services/${service}`,
+  ];
+  const seen = [];
+  for (const url of urls) seen.push({ url, ...(await t.send("GET", url, { account })) });
+  // Looking into State is metered, so its rows are looked at, not asked for.
+  const objects = await t.engine.db.selectFrom("object_levels").selectAll().where("account", "=", account).execute();
+  const spaces = await t.engine.db.selectFrom("state_namespaces").selectAll().where("account", "=", account).execute();
+  return [...seen.map(({ url, status, body }) => ({ url, status, body })), { room, namespace, object, objects, spaces }];
+}
