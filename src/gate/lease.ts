@@ -3,7 +3,7 @@ import type { LeaseOperation } from "../counters/lease-call.ts";
 import { returnedLease } from "../counters/lease-record.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { validationFailed } from "../kernel/errors.ts";
-import { newId } from "../kernel/ids.ts";
+import { ACCOUNT_PATTERN, newId } from "../kernel/ids.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import type { LeaseRow } from "../ledger/lease-store.ts";
 import type { CatalogSource } from "./account-loader.ts";
@@ -28,7 +28,9 @@ export const leaseId = ({ account, lease }: LeaseName): string =>
 export function readLeaseId(id: string): LeaseName | null {
   const [, encoded, name] = /^lse_([A-Za-z0-9_-]{2,88})\.([0-9A-Za-z]{20})$/.exec(id) ?? [];
   if (encoded === undefined || name === undefined) return null;
-  return { account: Buffer.from(encoded, "base64url").toString(), lease: `lse_${name}` };
+  const account = Buffer.from(encoded, "base64url").toString();
+  // It becomes part of a Redis key, where another text would name another account's slot.
+  return ACCOUNT_PATTERN.test(account) ? { account, lease: `lse_${name}` } : null;
 }
 
 /** Makes a request what the script takes. Throws `validation_failed`; reads nothing and lends nothing. */

@@ -12,8 +12,11 @@ export interface Party {
   webhook: string;
   delivery: string;
   apiKey: string;
+  secret: string;
   reservation: string;
   secondReservation: string;
+  lease: string;
+  secondLease: string;
 }
 
 /** A party as it would be named if there were one: every id is of the right shape, and nobody has it. */
@@ -24,12 +27,16 @@ export function ghostParty(): Party {
     webhook: `wh_${randomBase62(20)}`,
     delivery: `dlv_${randomBase62(32).toLowerCase()}`,
     apiKey: `key_${randomBase62(20)}`,
-    reservation: ghostReservation(mark),
-    secondReservation: ghostReservation(mark),
+    secret: `weir_read_only_${randomBase62(20)}_${randomBase62(30)}`,
+    reservation: ghostId("rsv", mark),
+    secondReservation: ghostId("rsv", mark),
+    lease: ghostId("lse", mark),
+    secondLease: ghostId("lse", mark),
   };
 }
 
-const ghostReservation = (mark: string): string => `rsv_${Buffer.from(`acct_${mark}`).toString("base64url")}.${randomBase62(20)}`;
+const ghostId = (prefix: string, mark: string): string =>
+  `${prefix}_${Buffer.from(`acct_${mark}`).toString("base64url")}.${randomBase62(20)}`;
 
 const namesOf = (mark: string) => ({
   mark,
@@ -61,20 +68,25 @@ export async function makeParty(t: TestApp): Promise<Party> {
   await ask("PUT", value, { value: `value ${mark}`, encoding: "text" });
   const correction = { meter: "log_events", quantity: -1, reason: `because ${mark}`, idempotencyKey: `key ${mark}` };
   await ask("POST", `/v1/accounts/${account}/corrections`, correction);
-  const { id: apiKey } = await ask("POST", `/v1/accounts/${account}/keys`, { scope: "read_only", name: `Key ${mark}` });
+  await ask("PUT", value.replace(/\/values\/.*/, "/alarm"), { delaySeconds: 3_600 });
+  const { id: apiKey, key: secret } = await ask("POST", `/v1/accounts/${account}/keys`, { scope: "read_only", name: `Key ${mark}` });
   const { id: webhook } = await ask("POST", "/v1/webhooks", { url: `https://93.184.215.14/${mark}`, description: `Hook ${mark}` });
   const { id: delivery } = await ask("POST", `/v1/webhooks/${String(webhook)}/test`);
   const reserve = async (): Promise<string> => {
     const { reservation } = await ask("POST", "/v1/check", { account, usage: { state_requests: 1 }, mode: "reserve", ttlSeconds: 3_600 });
     return (reservation as { id: string }).id;
   };
+  const lease = async () => String((await ask("POST", "/v1/leases", { account, meters: { state_requests: 10 } }))["leaseId"]);
   return {
     ...names,
     webhook: String(webhook),
     delivery: String(delivery),
     apiKey: String(apiKey),
+    secret: String(secret),
     reservation: await reserve(),
     secondReservation: await reserve(),
+    lease: await lease(),
+    secondLease: await lease(),
   };
 }
 

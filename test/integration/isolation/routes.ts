@@ -47,6 +47,8 @@ const PARAMETERS: readonly [path: RegExp, name: string, value: (party: Party) =>
   [/^\/v1\/webhooks\//, "id", (p) => p.webhook],
   [/^\/v1\/reservations\/.*\/settle$/, "id", (p) => p.reservation],
   [/^\/v1\/reservations\/.*\/release$/, "id", (p) => p.secondReservation],
+  [/^\/v1\/leases\/.*\/settle$/, "id", (p) => p.lease],
+  [/^\/v1\/leases\//, "id", (p) => p.secondLease],
   [/./, "deliveryId", (p) => p.delivery],
   [/./, "account", (p) => p.account],
   [/./, "service", (p) => p.service],
@@ -84,6 +86,8 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
   putCatalog: () => ({}),
   putAccountsByAccount: (p) => ({ name: `Name ${p.mark}`, plan: "free" }),
   putAccountsByAccountSubscription: () => ({ plan: "free" }),
+  postAccountsByAccountSubscriptionCancel: () => ({}),
+  putAccountsByAccountBillingTerms: () => ({}),
   postAccountsByAccountKeys: () => ({ scope: "account" }),
   postAccountsByAccountKeysByIdRotate: () => ({}),
   postKeys: () => ({ scope: "data_plane" }),
@@ -102,6 +106,10 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
   putServicesByService: () => ({ workerUrl: null }),
   postServicesByServiceStateNamespaces: () => ({ name: "Hall" }),
   putServicesByServiceStateNamespacesByNamespaceObjectsByObjectValuesByKey: () => ({ value: "another", encoding: "text" }),
+  putServicesByServiceStateNamespacesByNamespaceObjectsByObjectAlarm: () => ({ delaySeconds: 60 }),
+  postLeases: (p) => ({ account: p.account, meters: { log_events: 1 } }),
+  postLeasesByIdSettle: () => ({ seq: 1, used: {} }),
+  postSession: (p) => ({ key: p.secret }),
   putTestClock: () => ({ now: "2026-11-21T13:00:00Z" }),
 };
 
