@@ -23,7 +23,7 @@ export function inOurWords(argv: readonly string[]): string[] {
       const format = value ?? argv[(i += 1)];
       if (format === "json") ours.push("--json");
       else if (format !== "text") ours.push(token, ...(value === undefined && format !== undefined ? [format] : []));
-    } else if (!commandSeen && Object.hasOwn(COMMANDS, token)) {
+    } else if (!commandSeen && !isValue(argv, i) && Object.hasOwn(COMMANDS, token)) {
       ours.push(COMMANDS[token] ?? token);
     } else if (Object.hasOwn(FLAGS, flag)) {
       ours.push(value === undefined ? (FLAGS[flag] ?? flag) : `${FLAGS[flag]}=${value}`);

@@ -23,7 +23,7 @@ export async function getValue(context: StateContext, address: Address, key: str
   return found;
 }
 
-/** The object's keys in the order of their UTF-8 bytes. An object that was never written throws `not_found`. */
+/** The object's keys in the order of their UTF-8 bytes. An object that was never written has none: it needs no creation. */
 export async function listKeys(context: StateContext, address: Address, page: PageRequest): Promise<Page<Entry>> {
   const after = decodeCursor("keys", page.cursor);
   const rows = await context.files.run(
@@ -36,7 +36,6 @@ export async function listKeys(context: StateContext, address: Address, page: Pa
   const usage = context.usageOf("keys", { rows: answer.items.length });
   const now = context.clock.now();
   await context.admit({ ...naming(address, "keys"), usage }, now);
-  if (!rows) throw notFound(`Object ${JSON.stringify(address.object)}`);
   await noteSeen(context, address, now);
   return answer;
 }

@@ -30,12 +30,12 @@ export interface RunningWeir {
 const START_TIMEOUT_MS = 30_000;
 const MAIN = join(ROOT, "src/cli/main.ts");
 
-/** Starts Weir on stores of its own and on a free port. */
-export async function startWeir(): Promise<RunningWeir> {
+/** Starts Weir on stores of its own and on a free port; `settings` are variables of its environment. */
+export async function startWeir(settings: Record<string, string> = {}): Promise<RunningWeir> {
   const stack = await createTestStack();
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", WEIR_DATA_DIR: stack.dataDir };
   const server = spawn(process.execPath, [MAIN, "start"], {
-    env: { ...env, DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer, PORT: "0", LOG_LEVEL: "error" },
+    env: { ...env, DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer, PORT: "0", LOG_LEVEL: "error", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await readyLine(server);

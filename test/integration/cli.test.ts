@@ -180,3 +180,26 @@ test("the demo ends at the limit, with the denial and its remedy", async () => {
   await said("--account acct_show limits delete state_requests --period day");
   expect(await said("--account acct_show state objects --service demo Demo")).toMatch(/\ncluster-\d+-\d/);
 });
+
+test("an alarm: set, shown, deleted; exit code 3 when a limit denies it", async () => {
+  await said("state create --service alarms Room");
+  const alarm = "--service alarms Room room-1";
+  expect(await said(`state alarm get ${alarm}`)).toBe("Room/room-1 has no alarm.\n");
+  expect(await said(`state alarm set ${alarm} --delay-seconds 3600`)).toMatch(/^Set the alarm of Room\/room-1 to 20\S+Z\.\n$/);
+  expect(await said(`state alarm get ${alarm}`)).toMatch(/^Room\/room-1 has its alarm at 20\S+Z\.\n$/);
+  expect(await json(`state alarm set ${alarm} 2030-01-01T00:00:00Z`)).toMatchObject({ scheduledAt: "2030-01-01T00:00:00.000Z" });
+  expect(await json(`state alarm set ${alarm} 1893456000000`)).toMatchObject({ scheduledAt: "2030-01-01T00:00:00.000Z" });
+  expect(await said(`state alarm delete ${alarm}`)).toBe("Deleted the alarm of Room/room-1.\n");
+  expect(await said(`state alarm delete ${alarm}`)).toBe("There was no alarm of Room/room-1.\n");
+  for (const line of ["", "--delay-seconds 1 2030-01-01T00:00:00Z", "--delay-seconds -1"]) {
+    expect({ line, code: (await weir(`state alarm set ${alarm} ${line}`.trim())).code }).toEqual({ line, code: 2 });
+  }
+  // It has no worker: once due it waits, and says for what.
+  await said(`state alarm set ${alarm} --delay-seconds 0`);
+  await expect.poll(() => said(`state alarm get ${alarm}`), { timeout: 10_000, interval: 500 }).toMatch(/its service has no worker/);
+  await said("limits set state_sqlite_rows_written --period day --value 0");
+  const denied = await weir(`state alarm set ${alarm} --delay-seconds 1 --json`);
+  expect(denied).toMatchObject({ code: 3 });
+  expect(JSON.parse(denied.stdout)).toMatchObject({ code: "limit_exceeded", denials: [{ meter: "state_sqlite_rows_written" }] });
+  await said("limits delete state_sqlite_rows_written --period day");
+}, 30_000);

@@ -31,6 +31,8 @@ interface Flight {
   startedAt: number;
   startedMs: number;
   timeMs: number;
+  /** Its end is being booked: its lease is no longer kept. */
+  ending: boolean;
   ended: Promise<void>;
 }
 
@@ -94,10 +96,12 @@ export class Alarms {
     const until = monotonicMs() + RUN_MAX_MS;
     for (;;) {
       const open = !this.#stopped && errors.length === 0 && monotonicMs() < until;
+      // What is under way now may leave something due when it ends, which a look that began before does not see.
+      const busy = this.#flights.size > 0;
       const taken = open ? await this.#take(errors).catch((error: unknown) => (errors.push(error), 0)) : 0;
-      if (!open || this.#flights.size + taken === 0) break;
+      if (!open || (!busy && taken === 0)) break;
       const ended = [...this.#flights.values()].map((flight) => flight.ended);
-      if (taken === 0) await within(Promise.race(ended), LOOK_MS, null);
+      if (taken === 0 && ended.length > 0) await within(Promise.race(ended), LOOK_MS, null);
     }
     // A store that closes under stopped alarms is no trouble: another process calls again.
     if (errors.length > 0 && !this.#stopped) throw errors[0];
@@ -116,6 +120,11 @@ export class Alarms {
   #start(alarm: ClaimedAlarm, errors: unknown[]): void {
     const key = `${alarm.account}/${alarm.namespace.number}/${alarm.object}`;
     const own = this.#flights.get(key);
+    if (own?.ending) {
+      // Its end was booked as we looked: what we took is the alarm that was set meanwhile.
+      void own.ended.then(() => this.#start(alarm, errors));
+      return;
+    }
     if (own) {
       own.alarm.lease = alarm.lease;
       return;
@@ -126,6 +135,7 @@ export class Alarms {
       startedAt: this.#context.clock.now(),
       startedMs: monotonicMs(),
       timeMs: Infinity,
+      ending: false,
       ended: Promise.resolve(),
     };
     this.#flights.set(key, flight);
@@ -139,6 +149,7 @@ export class Alarms {
     const seconds = (await this.#ceilingOf(alarm.account, "stateAlarmDurationSeconds")) ?? HANDLER_S_DEFAULT;
     flight.timeMs = seconds * 1_000;
     const end = await deliverAlarm(this.#context, alarm, attempt);
+    flight.ending = true;
     await endAttempt(this.#db, alarm, end);
     if (isDenied(end)) await putOff(this.#db, alarm, this.#context.clock.now(), end.at, end.trouble);
   }
