@@ -5,6 +5,7 @@ import type { State } from "../src/state/state.ts";
 import { queueConnection, type RedisAddress } from "../src/stores/redis-servers.ts";
 import { forgetEvents } from "./forget-events.ts";
 import { checkInvariants } from "./check-invariants.ts";
+import { closeBillingPeriods } from "./close-periods.ts";
 import { countTime } from "./count-time.ts";
 import { deliverAlarms } from "./deliver-alarms.ts";
 import { deliverWebhooks } from "./deliver-webhooks.ts";
@@ -22,6 +23,7 @@ const JOBS: readonly Job[] = [
   rollUpUsage,
   tellResets,
   watchUsageRates,
+  closeBillingPeriods,
   deliverWebhooks,
   prepareLedger,
   forgetEvents,

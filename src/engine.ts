@@ -10,6 +10,7 @@ import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
+import type { EngineOptions } from "./engine/options.ts";
 import { observedGate, type DecisionObserver } from "./gate/observe.ts";
 import { correct } from "./gate/correct.ts";
 import { DenialLog } from "./gate/denial-log.ts";
@@ -17,6 +18,7 @@ import { reclaim } from "./gate/reclaim.ts";
 import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
 import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/record-events.ts";
+import { Invoicing } from "./invoices/invoicing.ts";
 import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
@@ -26,12 +28,12 @@ import { ensurePartitions } from "./ledger/ledger-store.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
 import { readingsBooked, rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
-import { Dispatcher, type DispatcherOptions } from "./notifications/dispatcher.ts";
+import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
-import { openRedisServers, type RedisAddress, type RedisServers } from "./stores/redis-servers.ts";
+import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
 import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
 import { DAY_MS } from "./kernel/window.ts";
 
@@ -47,20 +49,6 @@ const KEY_USES_MS = 1_000;
 /** How soon a Redis that did not answer hears of events that were counted meanwhile. */
 const RETELL_MS = 1_000;
 
-export interface EngineOptions {
-  databaseUrl: string;
-  redisUrl: RedisAddress;
-  clock: Clock;
-  /** How long a silent Redis is waited for, milliseconds; 200 unless told. */
-  redisTimeoutMs?: number;
-  /** Separates deployments that share a Redis. */
-  redisPrefix?: string;
-  /** Where webhooks may go, and how mail is sent; by default only to public addresses, and no mail. */
-  outbox?: DispatcherOptions;
-  /** Told of faults in the background: nobody else is there to hear of them. */
-  onTrouble?: (error: unknown) => void;
-}
-
 /** Weir without its front doors: everything `http/`, `jobs/`, `state/` and a library user call. */
 export class Engine {
   readonly clock: Clock;
@@ -75,6 +63,7 @@ export class Engine {
   readonly outbox: Dispatcher;
   /** The versions of the catalogue: what a month is priced by. */
   readonly catalogs: CatalogHistory;
+  readonly invoices: Invoicing;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
   readonly #background: GateStores;
@@ -104,6 +93,8 @@ export class Engine {
     this.keys = openKeyRing(postgres.db, options.databaseUrl);
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
     this.catalogs = new CatalogHistory(postgres.db);
+    const book = (account: string | null): Promise<unknown> => (account === null ? this.#bookAll() : this.bookAccount(account));
+    this.invoices = new Invoicing({ db: postgres.db, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellReached, tellCrossings } = new ThresholdTeller(postgres.db, this);
@@ -204,6 +195,11 @@ export class Engine {
     const now = this.clock.now();
     const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
     for (const account of outdated) await this.#loader.refresh(account, now);
+  }
+
+  async #bookAll(): Promise<void> {
+    await this.rollUp();
+    await this.bookOwn();
   }
 
   async #bookForRecall(): Promise<void> {

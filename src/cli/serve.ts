@@ -57,9 +57,9 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { webhookAllowPrivate: allowPrivate, mail } = config;
+  const { webhookAllowPrivate: allowPrivate, mail, invoiceGraceHours } = config;
   const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
-  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox });
+  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox, invoiceGraceHours });
   closers.push(() => engine.close());
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);

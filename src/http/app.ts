@@ -23,6 +23,8 @@ import { doctorRoutes } from "./routes/doctor.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
+import { invoiceActionRoutes } from "./routes/invoice-actions.ts";
+import { invoiceRoutes } from "./routes/invoices.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { leaseRoutes } from "./routes/leases.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
@@ -168,6 +170,8 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   catalogRoutes(app, engine);
   accountRoutes(app, engine);
   subscriptionRoutes(app, engine);
+  invoiceRoutes(app, engine);
+  invoiceActionRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
   objectRoutes(app, engine);

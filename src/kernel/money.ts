@@ -131,6 +131,15 @@ export function formatExact(value: Fraction): string {
   }
 }
 
+/** Reads what `formatExact` writes: "12", "-0.15", "1/3". Throws a RangeError for anything else. */
+export function parseExact(text: string): Fraction {
+  const [, sign = "", numerator = "", denominator] = /^(-?)([\d.]+)(?:\/([1-9]\d*))?$/.exec(text) ?? [];
+  const [, whole = "", decimals = ""] = /^(\d+)(?:\.(\d+))?$/.exec(numerator) ?? [];
+  if (whole === "" || (denominator !== undefined && decimals !== "")) throw new RangeError(`not an exact number: ${text.slice(0, 40)}`);
+  const value = fraction(BigInt(whole + decimals), denominator === undefined ? 10n ** BigInt(decimals.length) : BigInt(denominator));
+  return sign === "" ? value : { numerator: -value.numerator, denominator: value.denominator };
+}
+
 /** Micro-dollars for people: "5.00", "0.000001", "-1.25": at least two decimals, at most six. */
 export function formatUsd(micros: bigint): string {
   const digits = magnitudeOf(micros).toString().padStart(7, "0");

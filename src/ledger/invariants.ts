@@ -64,6 +64,25 @@ async function run(db: Db, { name, says, text }: Check, now: number): Promise<Ch
   }
 }
 
+/** Violating accounts that are named; with more than this wrong it is not the accounts. */
+const ACCOUNTS_NAMED_MAX = 10_000;
+
+/**
+ * Those of `accounts` that violate a check, each with the check's name and one row. What began before `from` is not looked at. Every check
+ * answers the account of a row, and Postgres asks it of the given accounts alone. Throws `unavailable` where a check does not finish.
+ */
+export async function violatingAccounts(db: Db, accounts: readonly string[], from: number, now: number): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const { name, text } of checks()) {
+    const query = `with given as (select $1::timestamptz, $2::timestamptz)
+      select distinct on (v.account) v.account, to_jsonb(v)::text as row from (${text}) v
+      where v.account = any ($3::text[]) order by v.account limit ${ACCOUNTS_NAMED_MAX}`;
+    const rows = await runQuery<{ account: string; row: string }>(db, query, [iso(from), iso(now), accounts]);
+    for (const { account, row } of rows) if (!found.has(account)) found.set(account, `${name}: ${row}`);
+  }
+  return found;
+}
+
 const QUERY_CANCELED = "57014";
 
 function isTimeLimit(error: unknown): boolean {

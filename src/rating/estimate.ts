@@ -1,10 +1,11 @@
 import { capCommand } from "../catalog/cap-command.ts";
-import type { Catalog, Charge, Meter, Plan } from "../catalog/catalog.ts";
+import type { Catalog, Meter, Plan } from "../catalog/catalog.ts";
 import { hasPaidOverages } from "../catalog/catalog.ts";
 import type { Fraction } from "../kernel/money.ts";
-import { decimal, fraction, jsonAmount } from "../kernel/money.ts";
+import { fraction, jsonAmount } from "../kernel/money.ts";
 import { trueUpOf } from "./month.ts";
 import { billingUnitOf, metersOfPlan, ratePlanLine } from "./plan-line.ts";
+import { quotedPrice, safeNumber } from "./quoted-price.ts";
 
 /** One meter's month so far. Quantities are in `usageUnit`, amounts in micro-dollars. */
 export interface EstimateLine {
@@ -105,27 +106,8 @@ function estimateLine(plan: Plan, meter: Meter, used: number, earlier: readonly 
   };
 }
 
-interface QuotedPrice {
-  size: number;
-  price: number | null;
-}
-
-/** Price and size as whole numbers: "0.15" per 1 is told as 15 per 100, since a fraction in JSON would be a float. */
-function quotedPrice(meter: Meter, charge: Charge | null): QuotedPrice {
-  const unpriced: QuotedPrice = { size: meter.billingUnit?.size ?? 1, price: null };
-  if (charge?.model !== "per_unit" && charge?.model !== "package") return unpriced;
-  const size = charge.model === "package" ? charge.packageSize : charge.unitSize;
-  const { numerator, denominator } = decimal(charge.priceUsdMicros);
-  if (numerator % denominator === 0n) return { size, price: safe(numerator / denominator) };
-  // A package is sold whole: a package of another size would round differently.
-  const grown = safe(BigInt(size) * denominator);
-  return charge.model === "package" || grown === null ? { size, price: null } : { size: grown, price: safe(numerator) };
-}
-
-const safe = (n: bigint): number | null => (Number.isSafeInteger(Number(n)) ? Number(n) : null);
-
 const wholeNumber = ({ numerator, denominator }: Fraction): number | null =>
-  numerator % denominator === 0n ? safe(numerator / denominator) : null;
+  numerator % denominator === 0n ? safeNumber(numerator / denominator) : null;
 
 function nextActions(catalog: Catalog, plan: Plan, lines: EstimateLine[]): string[] {
   if (!hasPaidOverages(plan)) {

@@ -34,7 +34,8 @@ export function ratedDocument(charge: Charge, quantity: number | string): RatedD
   };
 }
 
-function tierDocument(tier: RatedTier): RatedTierDocument {
+/** A tier for JSON. Throws `validation_failed` where its amount is beyond what a JSON number holds exactly. */
+export function tierDocument(tier: RatedTier): RatedTierDocument {
   return {
     ...tier,
     from: jsonQuantity(tier.from),
@@ -45,7 +46,8 @@ function tierDocument(tier: RatedTier): RatedTierDocument {
   };
 }
 
-function jsonQuantity(text: string): JsonQuantity {
+/** The number where it is exact, else the text as it is. */
+export function jsonQuantity(text: string): JsonQuantity {
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : text;
 }

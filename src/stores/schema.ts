@@ -36,6 +36,13 @@ export interface Database {
     last_used_at: Timestamp | null;
     replaced_by: string | null;
   };
+  billing_periods: {
+    account: string;
+    period_start: Timestamp;
+    period_end: Timestamp;
+    month_ms: bigint;
+    closed_at: Timestamp | null;
+  };
   billing_terms: {
     account: string;
     starts_at: Timestamp;
@@ -96,6 +103,16 @@ export interface Database {
     error: string | null;
     answer: string | null;
   };
+  document_numbers: {
+    series: string;
+    number: bigint;
+    account: string;
+    document: string;
+  };
+  document_series: {
+    series: string;
+    last: bigint;
+  };
   event_keys: {
     key: string;
     received_at: Timestamp;
@@ -145,6 +162,24 @@ export interface Database {
     expires_at: Timestamp;
     created_at: Timestamp;
     closed_at: Timestamp | null;
+  };
+  invoices: {
+    account: string;
+    period_end: Timestamp;
+    period_start: Timestamp;
+    id: string;
+    state: Defaulted<string>;
+    number: bigint | null;
+    currency: string;
+    lines: ColumnType<unknown, string, never>;
+    total: bigint;
+    tax: bigint;
+    credited: Defaulted<bigint>;
+    drafted_at: Timestamp;
+    finalized_at: Timestamp | null;
+    paid_at: Timestamp | null;
+    voided_at: Timestamp | null;
+    payment: string | null;
   };
   level_grants: {
     account: string;
@@ -208,6 +243,11 @@ export interface Database {
     name: string;
     created_at: Timestamp;
     deleted_at: Timestamp | null;
+  };
+  parked_accounts: {
+    account: string;
+    reason: string;
+    parked_at: Timestamp;
   };
   subscriptions: {
     account: string;

@@ -48,6 +48,13 @@ export function planParts({ window, history }: AccountMonth, sums: readonly Wind
   return [...parts.values()];
 }
 
+/** The plans that were in force in the window, and when each first was. */
+export function plansIn(history: readonly Subscription[], window: Window): { plan: string; firstAt: number }[] {
+  const firsts = new Map<string, number>();
+  for (const { plan, from } of spansIn(history, window)) if (!firsts.has(plan)) firsts.set(plan, from);
+  return [...firsts].map(([plan, firstAt]) => ({ plan, firstAt }));
+}
+
 interface Span {
   plan: string;
   from: number;

@@ -1,4 +1,5 @@
-import { createEngine, type Engine, type EngineOptions } from "../../src/engine.ts";
+import { createEngine, type Engine } from "../../src/engine.ts";
+import type { EngineOptions } from "../../src/engine/options.ts";
 import type { CheckRequest } from "../../src/gate/check-request.ts";
 import type { Decision } from "../../src/gate/decision.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
@@ -20,7 +21,7 @@ export interface TestEngine {
   stop(): Promise<void>;
 }
 
-export async function openTestEngine(options: Pick<EngineOptions, "outbox"> = {}): Promise<TestEngine> {
+export async function openTestEngine(options: Pick<EngineOptions, "outbox" | "invoiceGraceHours"> = {}): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
   const open = (): Promise<Engine> =>

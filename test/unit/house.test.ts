@@ -22,6 +22,7 @@ const ORDER = [
   "ledger",
   "gate",
   "usage",
+  "invoices",
   "notifications",
   "doctor",
   "replay",

@@ -1,0 +1,20 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { DispatcherOptions } from "../notifications/dispatcher.ts";
+import type { RedisAddress } from "../stores/redis-servers.ts";
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  databaseUrl: string;
+  redisUrl: RedisAddress;
+  clock: Clock;
+  /** How long a silent Redis is waited for, milliseconds; 200 unless told. */
+  redisTimeoutMs?: number;
+  /** Separates deployments that share a Redis. */
+  redisPrefix?: string;
+  /** Where webhooks may go, and how mail is sent; by default only to public addresses, and no mail. */
+  outbox?: DispatcherOptions;
+  /** How long an invoice stays a draft after its month's end, hours; 24 unless told. */
+  invoiceGraceHours?: number;
+  /** Told of faults in the background: nobody else is there to hear of them. */
+  onTrouble?: (error: unknown) => void;
+}

@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { amountDue, INVOICE_STATES, LINE_KINDS, type Invoice } from "../../invoices/invoice.ts";
+import { iso } from "../../kernel/window.ts";
+
+const instant = z.iso.datetime();
+const micros = z.int();
+const quantity = z.union([z.int(), z.string()]);
+const span = z.object({ start: instant, end: instant });
+
+const basisSchema = z.object({
+  usage: z.string(),
+  corrections: z.string(),
+  byteMilliseconds: z.string(),
+  amountUsdMicros: micros,
+});
+
+const tierSchema = z.object({
+  from: quantity,
+  upTo: quantity.nullable(),
+  quantity,
+  unitSize: z.int(),
+  units: quantity,
+  priceUsdMicros: z.string(),
+  flatUsdMicros: z.string(),
+  amountUsdMicros: micros,
+});
+
+export const lineSchema = z.object({
+  /** `<invoice>.<n>`, n from 1. */
+  id: z.string(),
+  kind: z.enum(LINE_KINDS),
+  meter: z.string().optional(),
+  description: z.string(),
+  period: span,
+  quantity,
+  included: quantity,
+  billable: quantity,
+  unitPrice: quantity.nullable(),
+  unit: z.string(),
+  unitSize: z.int(),
+  amountUsdMicros: micros,
+  tiers: z.array(tierSchema).optional(),
+  explain: z.object({
+    text: z.string(),
+    plan: z.string().optional(),
+    catalogVersion: z.int().optional(),
+    month: span.optional(),
+    monthMilliseconds: z.int().optional(),
+    basis: basisSchema.optional(),
+    billedBefore: basisSchema.optional(),
+    baseUsdMicros: micros.optional(),
+    taxUsdMicros: micros.optional(),
+    inclusive: z.boolean().optional(),
+  }),
+});
+
+export const invoiceSchema = z.object({
+  id: z.string(),
+  number: z.int().nullable(),
+  account: z.string(),
+  state: z.enum(INVOICE_STATES),
+  currency: z.string(),
+  period: span,
+  lines: z.array(lineSchema),
+  subtotalUsdMicros: micros,
+  taxUsdMicros: micros,
+  totalUsdMicros: micros,
+  creditedUsdMicros: micros,
+  amountDueUsdMicros: micros,
+  draftedAt: instant,
+  finalizesAt: instant,
+  finalizedAt: instant.nullable(),
+  paidAt: instant.nullable(),
+  voidedAt: instant.nullable(),
+  payment: z.string().nullable(),
+});
+
+const dated = (at: number | null): string | null => (at === null ? null : iso(at));
+
+/** An invoice as the API tells it. `graceMs` after its month's end a draft is finalized. */
+export function invoiceAnswer(invoice: Invoice, graceMs: number): z.infer<typeof invoiceSchema> {
+  const { period, lines } = invoice;
+  return {
+    ...invoice,
+    period: { start: iso(period.start), end: iso(period.end) },
+    lines: lines.map((line, i) => ({ ...line, id: `${invoice.id}.${i + 1}` })),
+    subtotalUsdMicros: lines.reduce((sum, line) => (line.kind === "tax" ? sum : sum + line.amountUsdMicros), 0),
+    amountDueUsdMicros: amountDue(invoice),
+    draftedAt: iso(invoice.draftedAt),
+    finalizesAt: iso(period.end + graceMs),
+    finalizedAt: dated(invoice.finalizedAt),
+    paidAt: dated(invoice.paidAt),
+    voidedAt: dated(invoice.voidedAt),
+  };
+}

@@ -1,0 +1,63 @@
+import type { BillingTerms } from "../accounts/billing-terms.ts";
+import { jsonAmount } from "../kernel/money.ts";
+import { iso, type Window } from "../kernel/window.ts";
+import { applyDiscounts, discountsAt, type AppliedDiscount } from "../rating/discount.ts";
+import { taxed, type TaxAmount } from "../rating/tax.ts";
+import type { InvoiceBody, InvoiceLine, LineExplanation } from "./invoice.ts";
+import { amount } from "./line-text.ts";
+
+/** Takes the terms' discounts off what `lines` add up to, taxes the rest, and answers the whole invoice. */
+export function withTerms(lines: readonly InvoiceLine[], terms: BillingTerms, period: Window, currency: string): InvoiceBody {
+  const place = { period: { start: iso(period.start), end: iso(period.end) }, currency };
+  const discounts = applyDiscounts(sumOf(lines), discountsAt(terms.discounts, period.end)).map((d) => discountLine(d, place));
+  const before = [...lines, ...discounts];
+  const { taxes, taxUsdMicros } = taxed(sumOf(before), terms.taxes);
+  const all = [...before, ...taxes.map((tax) => taxLine(tax, place))];
+  return { currency, lines: all, totalUsdMicros: jsonAmount(sumOf(all)), taxUsdMicros: jsonAmount(taxUsdMicros) };
+}
+
+const sumOf = (lines: readonly InvoiceLine[]): bigint => lines.reduce((sum, line) => sum + BigInt(line.amountUsdMicros), 0n);
+
+interface Place {
+  period: { start: string; end: string };
+  currency: string;
+}
+
+function discountLine({ discount, baseUsdMicros, amountUsdMicros }: AppliedDiscount, place: Place): InvoiceLine {
+  const of = amount(baseUsdMicros, place.currency);
+  const rate = "percent" in discount ? `${discount.percent} % of ${of}` : `${amount(-amountUsdMicros, place.currency)} off ${of}`;
+  return termsLine("credit", discount.name, amountUsdMicros, place, {
+    text: `${rate} = ${amount(amountUsdMicros, place.currency)}`,
+    baseUsdMicros: jsonAmount(baseUsdMicros),
+  });
+}
+
+/** A tax that the prices contain adds nothing to the invoice: its line says what it is, and amounts to 0. */
+function taxLine({ rate, baseUsdMicros, amountUsdMicros }: TaxAmount, place: Place): InvoiceLine {
+  const { currency } = place;
+  const text = `${rate.percent} % of ${amount(baseUsdMicros, currency)} = ${amount(amountUsdMicros, currency)}`;
+  const description = `${rate.name} ${rate.percent} %${rate.inclusive ? ", contained in the prices" : ""}`;
+  return termsLine("tax", description, rate.inclusive ? 0n : amountUsdMicros, place, {
+    text: rate.inclusive ? `${text}, contained in the prices` : text,
+    baseUsdMicros: jsonAmount(baseUsdMicros),
+    taxUsdMicros: jsonAmount(amountUsdMicros),
+    inclusive: rate.inclusive,
+  });
+}
+
+function termsLine(kind: "credit" | "tax", description: string, micros: bigint, { period }: Place, explain: LineExplanation): InvoiceLine {
+  const amountUsdMicros = jsonAmount(micros);
+  return {
+    kind,
+    description,
+    period,
+    quantity: 1,
+    included: 0,
+    billable: 1,
+    unitPrice: amountUsdMicros,
+    unit: kind,
+    unitSize: 1,
+    amountUsdMicros,
+    explain,
+  };
+}

@@ -1,0 +1,134 @@
+import { findCalendars } from "../accounts/calendar-store.ts";
+import { notFound, WeirError } from "../kernel/errors.ts";
+import { HOUR_MS } from "../kernel/window.ts";
+import { closePeriods, finalize, followedBy, type CloseReport } from "./close.ts";
+import { compose } from "./compose.ts";
+import { refreshDraft } from "./draft-store.ts";
+import { gather, type BillingStores } from "./gather.ts";
+import { invoiceId, type Invoice } from "./invoice.ts";
+import { findInvoice, listInvoices, markPaid, markVoid } from "./invoice-store.ts";
+import { draftPeriods, openPeriod } from "./period-store.ts";
+
+export interface InvoicingOptions {
+  /** How long after a month's end its invoice stays a draft, for usage that comes late; 24 where left out. */
+  graceHours: number | undefined;
+  /** Books what is used and not booked yet: of one account, or of all (null). */
+  book: (account: string | null) => Promise<unknown>;
+}
+
+const GRACE_HOURS_DEFAULT = 24;
+
+/** Invoices: made from what is booked, shown, finalized, and marked by whoever collects the money. */
+export class Invoicing {
+  /** How long after its month's end a draft is finalized. */
+  readonly graceMs: number;
+  readonly #stores: BillingStores;
+  readonly #book: InvoicingOptions["book"];
+
+  constructor(stores: BillingStores, { graceHours = GRACE_HOURS_DEFAULT, book }: InvoicingOptions) {
+    this.#stores = stores;
+    this.graceMs = graceHours * HOUR_MS;
+    this.#book = book;
+  }
+
+  /** Closes every month that has ended and finalizes what is due. Any process, any number of times. */
+  async run(now: number): Promise<CloseReport> {
+    await this.#book(null);
+    return closePeriods(this.#stores, this.graceMs, now);
+  }
+
+  list(account: string, before: number | null, limit: number): Promise<Invoice[]> {
+    return listInvoices(this.#stores.db, account, before, limit);
+  }
+
+  /** The invoice, as far as `account` may see it; a draft as it stands now. Throws `not_found`. */
+  async find(id: string, account: string | null, now: number): Promise<Invoice> {
+    const found = await this.#require(id, account);
+    if (found.state !== "draft" || !(await this.#refresh(id, now))) return found;
+    return this.#require(id, account);
+  }
+
+  /**
+   * The invoice of the running month as it would be if nothing more were used and levels stayed as they are, from everything answered
+   * so far. At the month's last instant it is the invoice. Throws `not_found` for an account that does not exist.
+   */
+  async upcoming(account: string, now: number): Promise<Invoice> {
+    const { db } = this.#stores;
+    await this.#book(account);
+    const open = await openPeriod(db, account);
+    const calendar = (await findCalendars(db, [account])).get(account);
+    if (!open || !calendar) throw notFound(`Account ${account}`);
+    const { next } = followedBy(open, calendar);
+    const period = open.monthMs > 0 ? open : { account, ...next };
+    const [input] = await gather(this.#stores, [followedBy(period, calendar)], now);
+    if (!input || input instanceof Error) throw input ?? notFound(`Account ${account}`);
+    // Before the account's first invoice was made nobody has billed the fee it begins with: that invoice will.
+    const body = compose(open.monthMs > 0 ? input : { ...input, feeBilled: null });
+    return {
+      ...NOT_YET,
+      ...(body ?? NOTHING),
+      id: invoiceId(account, period.window.end),
+      account,
+      period: period.window,
+      draftedAt: period.window.end,
+    };
+  }
+
+  /** Finalizes a draft before its grace is over. One that is final already stays as it is. Throws `not_found`, `conflict`. */
+  async finalize(id: string, now: number): Promise<Invoice> {
+    const { account } = await this.#require(id, null);
+    await this.#book(account);
+    const draft = await draftPeriods(this.#stores.db, id);
+    if (!draft) return this.#require(id, null);
+    const parked = new Set<string>();
+    await finalize(this.#stores, [draft], now, parked);
+    if (parked.size > 0) throw new WeirError("conflict", "The account's numbers do not reconcile; it is parked (see weir doctor).");
+    return this.#require(id, null);
+  }
+
+  /** Marks a finalized invoice as paid; one that is paid already stays as it is. Throws `not_found`, `conflict`. */
+  async pay(id: string, payment: string | null, now: number): Promise<Invoice> {
+    return (await markPaid(this.#stores.db, id, payment, now)) ?? this.#already(id, "paid");
+  }
+
+  /** Voids a finalized invoice that is not paid. Its number stays, and what it billed is not billed again. Throws `not_found`, `conflict`. */
+  async void(id: string, now: number): Promise<Invoice> {
+    return (await markVoid(this.#stores.db, id, now)) ?? this.#already(id, "void");
+  }
+
+  async #refresh(id: string, now: number): Promise<boolean> {
+    const draft = await draftPeriods(this.#stores.db, id);
+    if (!draft) return true;
+    const [input] = await gather(this.#stores, [draft], now);
+    const body = input && !(input instanceof Error) ? compose(input) : null;
+    if (!body) return false;
+    await refreshDraft(this.#stores.db, { account: draft.period.account, end: draft.period.window.end }, body);
+    return true;
+  }
+
+  async #already(id: string, wanted: "paid" | "void"): Promise<Invoice> {
+    const found = await this.#require(id, null);
+    if (found.state === wanted) return found;
+    throw new WeirError(
+      "conflict",
+      `Only a finalized invoice becomes ${wanted}; this one is ${found.state === "draft" ? "a draft" : found.state}.`,
+    );
+  }
+
+  async #require(id: string, account: string | null): Promise<Invoice> {
+    const found = await findInvoice(this.#stores.db, id, account);
+    if (!found) throw notFound(`Invoice ${id}`);
+    return found;
+  }
+}
+
+const NOTHING = { currency: "USD", lines: [], totalUsdMicros: 0, taxUsdMicros: 0 };
+const NOT_YET = {
+  state: "draft",
+  number: null,
+  creditedUsdMicros: 0,
+  finalizedAt: null,
+  paidAt: null,
+  voidedAt: null,
+  payment: null,
+} as const;

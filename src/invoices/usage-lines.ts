@@ -1,0 +1,98 @@
+import { formatExact, fraction, jsonAmount, parseExact, round, type Fraction } from "../kernel/money.ts";
+import { iso } from "../kernel/window.ts";
+import type { MonthLine, TrueUp } from "../rating/month.ts";
+import { billingUnitOf } from "../rating/plan-line.ts";
+import { quotedPrice } from "../rating/quoted-price.ts";
+import { jsonQuantity, tierDocument, type JsonQuantity } from "../rating/rated-document.ts";
+import { NO_SUMS, type MeterSums } from "../usage/window-sums-store.ts";
+import type { Basis, InvoiceLine } from "./invoice.ts";
+import { grouped, meterTitle, trueUpText, usageText } from "./line-text.ts";
+import { ratePart, type PricedMonth, type PricedPart } from "./priced-month.ts";
+
+/** What the month's usage comes to: a line a meter that was used and has a charge, and what is missing to a plan's minimum. */
+export function usageLines(month: PricedMonth): InvoiceLine[] {
+  return month.parts.flatMap((part) => {
+    const { lines, trueUp } = ratePart(part, month.monthMs);
+    const missing = trueUp ? [trueUpLine(month, part, trueUp)] : [];
+    return [...lines.map((line) => usageLine(month, part, line)), ...missing];
+  });
+}
+
+/** The line of a meter's month under a plan. */
+function usageLine(month: PricedMonth, part: PricedPart, line: MonthLine): InvoiceLine {
+  const { meter, included, charge, quantity, rated } = line;
+  const { plan, version } = part.priced;
+  const sums = part.sums.get(meter.name) ?? NO_SUMS;
+  const quoted = quotedPrice(meter, charge);
+  return {
+    kind: "usage",
+    meter: meter.name,
+    description: `${meterTitle(meter, version.catalog.products)}, ${plan.name}`,
+    period: { start: iso(month.window.start), end: iso(month.window.end) },
+    quantity: shown(quantity),
+    included: included ? shown(included) : 0,
+    billable: shown(parseExact(rated.billable)),
+    unitPrice: quoted.price,
+    unit: billingUnitOf(meter, quoted.size),
+    unitSize: quoted.size,
+    amountUsdMicros: jsonAmount(rated.amountUsdMicros),
+    tiers: rated.tiers.map(tierDocument),
+    explain: {
+      text: usageText(line, usedText(sums, meter.kind === "gauge", month.monthMs), plan.currency),
+      plan: plan.key,
+      catalogVersion: version.version,
+      month: { start: iso(month.window.start), end: iso(month.window.end) },
+      monthMilliseconds: month.monthMs,
+      basis: basisOf(sums, rated.amountUsdMicros),
+    },
+  };
+}
+
+/** The name under which a minimum stands beside the meters of a plan. */
+export const MINIMUM = "minimum";
+
+/** The line that lifts a plan's usage to the least it costs. */
+function trueUpLine(month: PricedMonth, part: PricedPart, trueUp: TrueUp): InvoiceLine {
+  const { plan, version } = part.priced;
+  const due = jsonAmount(trueUp.amountUsdMicros);
+  return {
+    kind: "usage",
+    description: `${plan.name}: what is missing to the minimum of the month`,
+    period: { start: iso(month.window.start), end: iso(month.window.end) },
+    quantity: 1,
+    included: 0,
+    billable: 1,
+    unitPrice: due,
+    unit: MINIMUM,
+    unitSize: 1,
+    amountUsdMicros: due,
+    explain: {
+      text: trueUpText(trueUp, plan.currency),
+      plan: plan.key,
+      catalogVersion: version.version,
+      month: { start: iso(month.window.start), end: iso(month.window.end) },
+      monthMilliseconds: month.monthMs,
+      basis: basisOf(NO_SUMS, trueUp.amountUsdMicros),
+    },
+  };
+}
+
+export const basisOf = ({ usage, corrections, level }: MeterSums, amountUsdMicros: bigint): Basis => ({
+  usage: String(usage),
+  corrections: String(corrections),
+  byteMilliseconds: String(level),
+  amountUsdMicros: jsonAmount(amountUsdMicros),
+});
+
+/** A quantity for people: whole base units. What is rated is the exact fraction. */
+export const shown = (quantity: Fraction): JsonQuantity => jsonQuantity(String(round(quantity)));
+
+/** How a quantity came about: "1,500,000 used − 200 corrected", "414… byte-ms ÷ 2,592,000,000 ms = 160,000,000,000 on average". */
+function usedText({ usage, corrections, level }: MeterSums, gauge: boolean, monthMs: number): string {
+  if (gauge) {
+    const average = formatExact(fraction(level, BigInt(monthMs)));
+    return `${grouped(level)} byte-ms ÷ ${grouped(monthMs)} ms = ${grouped(average)} on average`;
+  }
+  if (corrections === 0n) return `${grouped(usage)} used`;
+  return `${grouped(usage)} used ${corrections < 0n ? "−" : "+"} ${grouped(corrections < 0n ? -corrections : corrections)} corrected`;
+}
