@@ -97,8 +97,8 @@ export class Engine {
     this.invoices = new Invoicing({ db: postgres.db, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
-    const { tellReached, tellCrossings } = new ThresholdTeller(postgres.db, this);
-    const own = { db: postgres.db, unbooked, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellReached, tellCrossings };
+    const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
+    const own = { db: postgres.db, unbooked, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellCrossings };
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);

@@ -2,7 +2,7 @@ import { WeirError } from "../kernel/errors.ts";
 import { HOUR_MS, iso } from "../kernel/window.ts";
 import { reachPostgres, type Db } from "../stores/database.ts";
 import type { CatalogVersion } from "./catalog-store.ts";
-import { findPlan, type Plan } from "./catalog.ts";
+import { findPlan, type Catalog, type Plan } from "./catalog.ts";
 import { parseCatalog } from "./parse.ts";
 
 /** A plan as one version of the catalogue has it. */
@@ -48,6 +48,11 @@ export class CatalogHistory {
       if (plan) return { plan, version };
     }
     throw new WeirError("internal_error", `No version of the catalogue has a plan ${key}.`);
+  }
+
+  /** The catalogue as `version` has it. */
+  async document(version: number): Promise<Catalog> {
+    return (await this.#version(version)).catalog;
   }
 
   async #versionAt(at: number): Promise<number> {

@@ -3,8 +3,9 @@ import { HOUR_MS } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
+import { readCrossings, type Crossing } from "./crossing.ts";
 import { readHeader } from "./layout.ts";
-import { ask, buffer, runScript, script, type Reply } from "./script.ts";
+import { ask, buffer, runScript, script, text, type Reply } from "./script.ts";
 
 const BOOKED = script("booked");
 const COLLECT = script("collect");
@@ -32,8 +33,10 @@ export interface Collected {
   objects: Map<string, string>;
   /** Field `~epoch/bucket/gauge` → `from,high,low,level,until,seq`. */
   gauges: Map<string, string>;
-  /** Thresholds reached: `meter/period/window start ms` → used. */
+  /** Thresholds reached, as noted. */
   crossings: Map<string, string>;
+  /** The same, read. */
+  reached: Crossing[];
   /** Idempotency keys: hash → `ms/answer`. */
   keys: [field: Buffer, answered: Buffer][];
   /** Receiving hours (ms) whose totals may go once they are booked. */
@@ -139,7 +142,13 @@ async function collectAccount(redis: RedisServers, keys: KeySpace, account: stri
   throw unavailable("A steady view of the account");
 }
 
-function collected(account: string, [packed, objects, answered, crossings, ...hashes]: Reply[], hours: number[], now: number): Collected {
+function collected(
+  account: string,
+  [packed, limits, objects, answered, noted, ...hashes]: Reply[],
+  hours: number[],
+  now: number,
+): Collected {
+  const crossings = new Map(textPairs(noted));
   const header = buffer(packed).length > 0 ? readHeader(buffer(packed)) : null;
   const totals = new Map<string, number>();
   const gauges = new Map<string, string>();
@@ -158,7 +167,8 @@ function collected(account: string, [packed, objects, answered, crossings, ...ha
     gauges,
     objects: new Map(textPairs(objects)),
     keys: pairs(answered),
-    crossings: new Map(textPairs(crossings)),
+    crossings,
+    reached: readCrossings(crossings, header && { windows: header, limits: text(limits), limitsVersion: header.limitsVersion }),
     closedHours: hours.filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
   };
 }

@@ -39,6 +39,8 @@ export interface LoadedAccount {
   /** Until when an idempotency key unknown to Redis may be known to Postgres; 0 where there can be none. */
   keysColdUntil: number;
   meters: LoadedMeter[];
+  /** What the limits follow from, in words of their own; thresholds that are reached under them are noted with it. */
+  limits: string;
 }
 
 export interface GrantedLimit {
@@ -117,6 +119,8 @@ const loadKeys = (keys: KeySpace, account: string): string[] => [
   keys.changedObjects(account),
   keys.expiries(account),
   keys.leases(account),
+  keys.crossings(account),
+  keys.dirtyOf(account),
 ];
 
 function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: number): (string | number)[] {
@@ -140,6 +144,8 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
     a.now,
     a.keysColdUntil,
     ...meters,
+    a.account,
+    a.limits,
   ];
 }
 

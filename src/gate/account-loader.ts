@@ -3,7 +3,7 @@ import { plan, type Catalog } from "../catalog/catalog.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
-import { DAY_MS, PERIODS, windowsAt } from "../kernel/window.ts";
+import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { hasLived, openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
@@ -12,7 +12,8 @@ import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { limitsInForce } from "../limits/in-force.ts";
-import { lowestThreshold, thresholdsInForce, type TellReached, type Threshold } from "../limits/thresholds.ts";
+import { limitSourcesText } from "../limits/limit-sources.ts";
+import { lowestThreshold, thresholdsInForce } from "../limits/thresholds.ts";
 import type { Db } from "../stores/database.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
@@ -31,14 +32,6 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   recall: Recall;
   catalog: CatalogSource;
   storageMeter: string;
-  /** Tells the account of thresholds that are reached. */
-  tellReached: TellReached;
-}
-
-/** What is installed in Redis, and the thresholds that go with it. */
-interface Reading {
-  loaded: LoadedAccount;
-  thresholds: Threshold[];
 }
 
 /** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
@@ -80,15 +73,17 @@ export class AccountLoader {
     return load;
   }
 
-  /** Tells what has been reached under the present limits: before they change, or nobody could tell any more what it was. */
-  async settleThresholds(account: string, now: number): Promise<void> {
-    await rollUpAccounts(this.#stores, [account], now);
-  }
-
   /** Tells Redis of changed limits or sums. Nothing to do where the account is not loaded: it will read them when it is. */
   async refresh(account: string, now: number): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
     if (present) await this.load(account, "limits", present.header.epoch, now);
+  }
+
+  /** The same, and tells the account of what is reached by it, such as a limit below what is used: so it is loaded where it is not. */
+  async refreshAndTell(account: string, now: number): Promise<void> {
+    const present = await this.#stores.counters.read(account, []);
+    await this.load(account, present ? "limits" : "absent", present?.header.epoch ?? 0, now);
+    await rollUpAccounts(this.#stores, [account], now);
   }
 
   /**
@@ -153,16 +148,14 @@ export class AccountLoader {
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) continue;
-      const reading = await this.#read(account, now, epoch);
-      const { loaded } = reading;
+      const loaded = await this.#read(account, now, epoch);
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
       // What was booked between our reading the sums and our installing them found nobody to tell.
-      if (answer.installed && (await this.#read(account, now, epoch)).loaded.foreignSeq > loaded.foreignSeq)
+      if (answer.installed && (await this.#read(account, now, epoch)).foreignSeq > loaded.foreignSeq)
         await this.#refresh(account, epoch, now);
-      else if (answer.installed) await this.#tellReached(reading, now);
       return;
     }
     throw unavailable("A steady view of the account's limits");
@@ -185,22 +178,9 @@ export class AccountLoader {
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
   async #refresh(account: string, epoch: number, now: number): Promise<void> {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const reading = await this.#read(account, now, epoch);
-      const answer = await this.#stores.counters.load(reading.loaded, "refresh", 0);
-      if (answer.installed) return this.#tellReached(reading, now);
-      if (answer.epoch !== epoch) return;
+      const answer = await this.#stores.counters.load(await this.#read(account, now, epoch), "refresh", 0);
+      if (answer.installed || answer.epoch !== epoch) return;
     }
-  }
-
-  /** A limit set under what is used, or usage that came by another way than a check, reaches thresholds without a count of ours. */
-  async #tellReached({ loaded, thresholds }: Reading, now: number): Promise<void> {
-    const { counters, catalog, tellReached } = this.#stores;
-    const present = await counters.read(loaded.account, catalog.catalog.meters);
-    if (!present) return;
-    const figures = [...present.meters].flatMap(([meter, standing]) =>
-      PERIODS.map((period) => ({ meter, period, window: loaded.windows[period], used: standing[period].used })),
-    );
-    await tellReached(loaded.account, thresholds, figures, now);
   }
 
   async #account(account: string, now: number) {
@@ -209,7 +189,7 @@ export class AccountLoader {
     return found;
   }
 
-  async #read(accountId: string, now: number, epoch: number): Promise<Reading> {
+  async #read(accountId: string, now: number, epoch: number): Promise<LoadedAccount> {
     const { db, catalog } = this.#stores;
     const { catalog: document, version } = catalog;
     const account = await this.#account(accountId, now);
@@ -232,22 +212,20 @@ export class AccountLoader {
       };
     });
     return {
-      thresholds,
-      loaded: {
-        account: accountId,
-        epoch,
-        limitsVersion: account.limitsVersion,
-        catalogVersion: version,
-        foreignSeq: sums.foreignSeq,
-        windows,
-        objectCeiling: limits.objectCeiling,
-        payloadCeiling: limits.payloadCeiling,
-        hasObjects: sums.hasObjects,
-        now,
-        // An account's first life has answered no key yet; a later one may have lost some.
-        keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
-        meters,
-      },
+      account: accountId,
+      epoch,
+      limitsVersion: account.limitsVersion,
+      catalogVersion: version,
+      foreignSeq: sums.foreignSeq,
+      windows,
+      objectCeiling: limits.objectCeiling,
+      payloadCeiling: limits.payloadCeiling,
+      hasObjects: sums.hasObjects,
+      now,
+      // An account's first life has answered no key yet; a later one may have lost some.
+      keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
+      meters,
+      limits: limitSourcesText({ catalogVersion: version, plan: account.plan, caps }),
     };
   }
 }

@@ -30,6 +30,6 @@ export async function correct(
   if (!appended.sameRequest) {
     throw new WeirError("idempotency_mismatch", "This idempotencyKey made another correction; use a new key for a new one.");
   }
-  await loader.refresh(account, made.now);
+  await loader.refreshAndTell(account, made.now);
   return appended.correction;
 }

@@ -79,8 +79,10 @@ export class ForeignSums {
 
   async #refresh(account: string, round: Round): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
-    // Not loaded: it will read the sums when it is. Told already: by another process, or by a load in the meantime.
-    if (!present || present.header.foreignSeq >= round.foreignSeq) return;
-    await this.#loader.refresh(account, round.now);
+    // Told already: by another process, or by a load in the meantime.
+    if (present && present.header.foreignSeq >= round.foreignSeq) return;
+    if (present) await this.#loader.refresh(account, round.now);
+    // Not loaded, it would read the sums when it is; but the thresholds they reach are to be told now.
+    else await this.#loader.load(account, "absent", 0, round.now);
   }
 }

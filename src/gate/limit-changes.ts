@@ -32,13 +32,13 @@ export class LimitChanges {
     const { db } = this.#stores;
     if (change.plan !== undefined) await this.#requirePlan(account, change.plan);
     const before = await findAccount(db, account, now);
-    if (before) await this.#loader.settleThresholds(account, now);
     const plan = { defaultPlan: DEFAULT_PLAN, bucketStart: before ? bucketAt(now, before.calendar) : now };
     const { created } = await putAccount(db, account, change, plan, now);
     const after = await this.#account(account, now);
     const calendarMoved =
       before !== null && (before.calendar.anchorDay !== after.calendar.anchorDay || before.calendar.timezone !== after.calendar.timezone);
     if (calendarMoved) await this.#loader.reopen(account, now);
+    if (calendarMoved || (!created && change.plan !== undefined)) await this.#loader.refreshAndTell(account, now);
     else if (!created) await this.#loader.refresh(account, now);
     await this.#tell(account);
     return { account: after, created };
@@ -52,7 +52,6 @@ export class LimitChanges {
     await this.#requirePlan(account, plan);
     const before = await this.#account(account, now);
     const startsAt = effective === "now" ? now : windowsAt(now, before.calendar).month.end;
-    await this.#loader.settleThresholds(account, now);
     const change = {
       plan,
       previousPlan: before.plan,
@@ -61,7 +60,8 @@ export class LimitChanges {
       bucketStart: bucketAt(now, before.calendar),
     };
     await putSubscription(this.#stores.db, account, change, now);
-    await this.#loader.refresh(account, now);
+    await this.#loader.refreshAndTell(account, now);
+    await this.#tell(account);
     return this.#account(account, now);
   }
 
@@ -75,7 +75,7 @@ export class LimitChanges {
     const { plan } = await this.#account(account, now);
     if (!(await withdrawChange(this.#stores.db, account, plan, now)))
       throw new WeirError("conflict", "No change of plan is waiting: what is in force already is changed by a new subscription.");
-    await this.#loader.refresh(account, now);
+    await this.#loader.refreshAndTell(account, now);
     await this.#tell(account);
     return this.#account(account, now);
   }
@@ -83,18 +83,16 @@ export class LimitChanges {
   async setCap(account: string, meter: string, cap: CapChange, now: number): Promise<void> {
     if (!findMeter(this.#stores.catalog.catalog, meter)) throw notFound(`Meter ${meter}`);
     await this.#account(account, now);
-    await this.#loader.settleThresholds(account, now);
     await putCap(this.#stores.db, account, meter, cap, now);
-    await this.#loader.refresh(account, now);
+    await this.#loader.refreshAndTell(account, now);
     await this.#tell(account);
   }
 
   /** Throws `not_found` where there is no such cap. */
   async removeCap(account: string, meter: string, period: Period, now: number): Promise<void> {
-    await this.#loader.settleThresholds(account, now);
     const removed = await deleteCap(this.#stores.db, account, meter, period);
     if (!removed) throw notFound(`A cap of ${meter} per ${period}`);
-    await this.#loader.refresh(account, now);
+    await this.#loader.refreshAndTell(account, now);
     await this.#tell(account);
   }
 

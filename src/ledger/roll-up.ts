@@ -1,5 +1,6 @@
 import { collect, dirtyAccounts, markBooked, noteRolledUp, type Collected } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
+import type { Crossing } from "../counters/crossing.ts";
 import { limbs } from "../counters/layout.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
@@ -24,8 +25,8 @@ export interface RollUpStores {
   counters: Counters;
   /** The gauge that object sizes belong to. */
   storageMeter: string;
-  /** Tells of thresholds an account has reached: `meter/period/window start ms` → used. */
-  tellCrossings: (account: string, crossings: ReadonlyMap<string, string>, now: number) => Promise<void>;
+  /** Tells of thresholds an account has reached. */
+  tellCrossings: (account: string, crossings: readonly Crossing[], now: number) => Promise<void>;
   /** For tests alone, which end the roll-up between any two steps by throwing. */
   onStep?: (step: RollUpStep) => void;
 }
@@ -78,7 +79,16 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
   for (const { account, foreignSeq } of collected)
     if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
   // Told before it is forgotten: a crossing whose telling failed stays, and is told by the next run.
-  for (const { account, crossings } of collected) if (crossings.size > 0) await tellCrossings(account, crossings, now);
+  for (const { account, reached } of collected) {
+    if (reached.length > 0)
+      await tellCrossings(
+        account,
+        reached.filter(({ limits }) => limits !== ""),
+        now,
+      );
+    // Loaded by a release that did not say what its limits follow from: loaded again, what is reached is noted again.
+    if (reached.some(({ limits }) => limits === "")) outdated.add(account);
+  }
   onStep("told");
   await Promise.all(collected.map((c) => markBooked(redis, keys, c)));
   onStep("let go");

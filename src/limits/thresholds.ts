@@ -1,7 +1,7 @@
 import type { Catalog, Plan } from "../catalog/catalog.ts";
 import { thresholdOf } from "../kernel/quantity.ts";
-import type { Period, Window } from "../kernel/window.ts";
-import type { Cap } from "./cap.ts";
+import type { Period } from "../kernel/window.ts";
+import type { CapThreshold } from "./limit-sources.ts";
 
 /** Where a limit warns when nothing else says so, in percent. */
 export const DEFAULT_NOTIFY_PERCENT = 80;
@@ -25,7 +25,7 @@ export interface Threshold {
  * The thresholds of an account: of every cap, hard or soft, and of every allowance of its plan, whether it stops or is billed beyond.
  * Ordered by meter, then by how early they are reached.
  */
-export function thresholdsInForce(catalog: Catalog, plan: Plan, caps: readonly Cap[]): Threshold[] {
+export function thresholdsInForce(catalog: Catalog, plan: Plan, caps: readonly CapThreshold[]): Threshold[] {
   return catalog.meters.flatMap(({ name: meter, kind }) => {
     const gauge = kind === "gauge";
     const allowance = plan.allowances[meter];
@@ -41,17 +41,6 @@ export function thresholdsInForce(catalog: Catalog, plan: Plan, caps: readonly C
     return [...ofPlan, ...ofCaps].sort((a, b) => a.at - b.at || a.percent - b.percent);
   });
 }
-
-/** What a meter has used in one window. Of a gauge: its level, and the window of the period its threshold is dated by. */
-export interface Figure {
-  meter: string;
-  period: Period;
-  window: Window;
-  used: number;
-}
-
-/** Tells what is reached, each threshold once; tells nothing where nothing is. */
-export type TellReached = (account: string, thresholds: readonly Threshold[], figures: readonly Figure[], now: number) => Promise<void>;
 
 /** The lowest threshold of a meter in a period: below it nothing need be looked at. Null where there is none. */
 export function lowestThreshold(thresholds: readonly Threshold[], meter: string, period: Period): number | null {

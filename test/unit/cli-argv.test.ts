@@ -57,7 +57,7 @@ test("every command of the contract is there, and says what it does", () => {
     demo: [],
     start: [],
     accounts: ["create", "list", "plan", "show", "update"],
-    keys: ["create", "delete", "list"],
+    keys: ["create", "delete", "list", "rotate"],
     catalog: ["apply", "diff", "show"],
     recount: [],
     doctor: [],

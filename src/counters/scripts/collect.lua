@@ -1,13 +1,15 @@
 -- Reads what an account has to book, all at one moment.
 -- KEYS  1 state  2 changed objects  3 idempotency keys to be booked  4 crossings  then the totals of the receiving hours
 -- ARGV  1 the hours as read before  2 objects wanted, about  3 idempotency keys wanted, about
--- Answers {header or '', objects, keys, crossings, totals …}, each a flat list of fields and values; {} when an hour has begun since.
+-- Answers {header or '', what the limits follow from, objects, keys, crossings, totals …}, from objects on each a flat list of fields
+-- and values; {} when an hour has begun since.
 if (redis.call('HGET', KEYS[1], 'hours') or '') ~= ARGV[1] then return {} end
 local answer = {
   redis.call('HGET', KEYS[1], 'h') or '',
+  redis.call('HGET', KEYS[1], 'limits') or '',
   redis.call('HSCAN', KEYS[2], 0, 'COUNT', ARGV[2])[2],
   redis.call('HSCAN', KEYS[3], 0, 'COUNT', ARGV[3])[2],
   redis.call('HGETALL', KEYS[4]),
 }
-for i = 5, #KEYS do answer[i] = redis.call('HGETALL', KEYS[i]) end
+for i = 5, #KEYS do answer[i + 1] = redis.call('HGETALL', KEYS[i]) end
 return answer

@@ -1,10 +1,11 @@
 -- Installs what Postgres says of an account: a new epoch, or newer windows, limits and sums for the present one.
--- KEYS  1 state  2 objects  3 changed objects  4 expiries  5 leases
+-- KEYS  1 state  2 objects  3 changed objects  4 expiries  5 leases  6 crossings  7 dirty
 -- ARGV  1 run id  2 kind: open | refresh  3 the epoch of this run that an open may replace, or 0  4 meters named
 --       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
 --      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0  16 now ms
 --      17 until when an unknown idempotency key is looked up in Postgres, ms; 0 where there can be none
 --      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base, lowest threshold
+--      at the end: account, what its limits follow from (any text)
 -- Answers {1, epoch} when installed; {0, epoch} when the state is already newer or of another epoch (nothing changed).
 local run, kind, now = ARGV[1], ARGV[2], tonumber(ARGV[16])
 local new = {}
@@ -12,6 +13,7 @@ for i = 5, 14 do new[i - 4] = tonumber(ARGV[i]) end
 local packed = redis.call('HGET', KEYS[1], 'h')
 local h = packed and unpack_header(packed)
 local same_run = packed and run_of(packed) == run
+local before = packed and unpack_header(packed)
 
 local opening = kind == 'open'
 if opening then
@@ -80,7 +82,21 @@ local function refresh_counter(m, arg)
   end
 end
 
-local writes, at_arg = {}, 18
+-- What was noted so far was reached in the windows and under the limits that stood till now: the notes say so from here on. Whoever
+-- tells them later would take them for reached under the new ones.
+local limits = redis.call('HGET', KEYS[1], 'limits') or ''
+if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and limits ~= ARGV[#ARGV])) then
+  local stood = table.concat({ int(before[H_LIMITS]), int(before[H_DAY]), int(before[H_DAY_END]), int(before[H_MONTH]), int(before[H_MONTH_END]) }, ',')
+  local noted = redis.call('HGETALL', KEYS[6])
+  for i = 1, #noted, 2 do
+    if not string.find(noted[i], '|', 1, true) then
+      redis.call('HDEL', KEYS[6], noted[i])
+      redis.call('HSET', KEYS[6], noted[i] .. '|' .. stood .. '|' .. limits, noted[i + 1])
+    end
+  end
+end
+
+local writes, at_arg, gauges, counters = {}, 18, {}, {}
 for _ = 1, tonumber(ARGV[4]) do
   local field, gauge, level, arg = 'm:' .. ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
   local here = not opening and redis.call('HGET', KEYS[1], field)
@@ -96,11 +112,14 @@ for _ = 1, tonumber(ARGV[4]) do
   end
   writes[#writes + 1] = field
   writes[#writes + 1] = pack_meter(m)
+  if gauge then gauges[ARGV[at_arg]] = m else counters[ARGV[at_arg]] = m end
   at_arg = at_arg + 11
 end
 
 if newer_limits then
   h[H_LIMITS], h[H_CATALOG], h[H_OBJECT_CEILING], h[H_PAYLOAD_CEILING] = new[H_LIMITS], new[H_CATALOG], new[H_OBJECT_CEILING], new[H_PAYLOAD_CEILING]
+  writes[#writes + 1] = 'limits'
+  writes[#writes + 1] = ARGV[#ARGV]
 end
 -- Sums read for windows that are over say nothing of the present ones: taken for told, the present ones would never hear theirs.
 local behind = new[H_DAY] < h[H_DAY] or new[H_MONTH] < h[H_MONTH]
@@ -110,6 +129,13 @@ if turned[PERIOD_SLOTS] then
   h[H_MONTH], h[H_MONTH_END] = new[H_MONTH], new[H_MONTH_END]
   -- Every lease here was of the month that is over: it holds nothing any more, and Postgres takes what is settled late.
   redis.call('DEL', KEYS[5])
+end
+-- A limit below what is used, a level that stands in a new window, usage that came past the checks: reached without a count of ours.
+for name, m in pairs(counters) do note_crossing(h, m, name, KEYS[6]) end
+for name, g in pairs(gauges) do note_level_crossing(g, name, KEYS[6]) end
+if h[H_DIRTY] == 0 and redis.call('HLEN', KEYS[6]) > 0 then
+  redis.call('SADD', KEYS[7], ARGV[#ARGV - 1])
+  h[H_DIRTY] = 1
 end
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)

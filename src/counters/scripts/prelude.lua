@@ -118,21 +118,28 @@ local function move_gauge(h, g, meter, growth, now, totals_key)
   redis.call('HSET', totals_key, prefix .. int(bucket) .. '/' .. meter, gauge_text(h, g, g[SPENT], now))
 end
 
+-- The most that was reached stands, also where less is used by the time somebody looks.
+local function note_reached(crossings_key, field, used)
+  local noted = redis.call('HGET', crossings_key, field)
+  if not noted or tonumber(noted) < used then redis.call('HSET', crossings_key, field, int(used)) end
+end
+
 -- Notes where usage has reached a threshold, for the roll-up to tell. Each count at or above the lowest one notes how far it is by
--- now, so that a window's last word stands even when the window turns before anybody looked.
+-- now, so that a window's last word stands even when the window turns before anybody looked. A note stands under the limits and in the
+-- windows of the header; load.lua writes them into the note before it replaces either.
 local function note_crossing(h, m, name, crossings_key)
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     local used = m[at + BASE] + m[at + SPENT]
     if m[at + MARK] ~= NONE and used >= m[at + MARK] then
       local period, start = 'day', h[H_DAY]
       if at ~= 0 then period, start = 'month', h[H_MONTH] end
-      redis.call('HSET', crossings_key, name .. '/' .. period .. '/' .. int(start), int(used))
+      note_reached(crossings_key, name .. '/' .. period .. '/' .. int(start), used)
     end
   end
 end
 
 local function note_level_crossing(g, name, crossings_key)
-  if g[MARK] ~= NONE and g[SPENT] >= g[MARK] then redis.call('HSET', crossings_key, name .. '/level/0', int(g[SPENT])) end
+  if g[MARK] ~= NONE and g[SPENT] >= g[MARK] then note_reached(crossings_key, name .. '/level/0', g[SPENT]) end
 end
 
 -- After a change: marks the account for the roll-up and the hour's totals as being there.
