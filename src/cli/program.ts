@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   usage: { group: LOOK, summary: "what the account has used, against its limits", load: () => import("./commands/usage.ts") },
   limits: { group: LOOK, summary: "caps that the account sets itself", load: () => import("./commands/limits.ts") },
   notifications: { group: LOOK, summary: "what the account was told", load: () => import("./commands/notifications.ts") },
+  invoices: { group: LOOK, summary: "what the account is billed, line by line", load: () => import("./commands/invoices.ts") },
   pricing: { group: LOOK, summary: "plans, meters and prices", load: () => import("./commands/pricing.ts") },
   state: { group: STATE, summary: "namespaces, objects, keys, values and alarms", load: () => import("./commands/state.ts") },
   check: { group: STATE, summary: "ask whether an operation is allowed, and count it", load: () => import("./commands/check.ts") },

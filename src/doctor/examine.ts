@@ -1,6 +1,7 @@
 import { dirtyCount } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
 import { redisFacts } from "../counters/server-facts.ts";
+import { listParked } from "../invoices/parked-store.ts";
 import { WeirError } from "../kernel/errors.ts";
 import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { checkInvariants } from "../ledger/invariants.ts";
@@ -8,11 +9,13 @@ import { mostStranded } from "../ledger/stranded-store.ts";
 import type { Db } from "../stores/database.ts";
 import { postgresFacts } from "../stores/migration-state.ts";
 import { failed, type Finding } from "./finding.ts";
-import { invariantFindings, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
+import { invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
 import { postgresFindings, redisFindings } from "./store-findings.ts";
 
 /** Stranded limits that are named, the largest first. */
 const STRANDED_SHOWN = 10;
+/** Parked accounts that are named. */
+const PARKED_SHOWN = 10;
 /** No billing month that is open began earlier. */
 const MONTH_MAX_MS = 31 * DAY_MS;
 
@@ -26,6 +29,7 @@ export async function examine({ db, counters }: { db: Db; counters: Counters }, 
   if (!isAway(redis)) ledger.push(...(await part("rollup", async () => [rollUpFinding(await dirtyCount(servers, keys))])));
   if (!isAway(postgres)) {
     ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
+    ledger.push(...(await part("billing", async () => [parkedFinding(await listParked(db, "", PARKED_SHOWN))])));
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
   }
   return [...postgres, ...redis, ...ledger];

@@ -1,4 +1,5 @@
 import { iso, windowsAt, type Period } from "../kernel/window.ts";
+import type { ParkedAccount } from "../invoices/parked-store.ts";
 import type { CheckResult } from "../ledger/invariants.ts";
 import type { StrandedWindow } from "../ledger/stranded-store.ts";
 import { failed, ok, warning, type Finding } from "./finding.ts";
@@ -26,6 +27,17 @@ export function strandedFinding(stranded: readonly StrandedWindow[], now: number
     each.join("; "),
     "Lent to a Redis that was lost; free again when the window ends. If that server is gone for good and every API process has run on " +
       "since: weir doctor --reclaim <account>.",
+  );
+}
+
+/** Accounts that are not billed, since their numbers do not reconcile. */
+export function parkedFinding(parked: readonly ParkedAccount[]): Finding {
+  if (parked.length === 0) return ok("billing", "no account is parked");
+  const each = parked.map(({ account, reason, parkedAt }) => `${account} since ${iso(parkedAt)}: ${reason}`);
+  return failed(
+    "billing",
+    `not billed, since their numbers do not reconcile: ${each.join("; ")}`,
+    "Put right what the reason names; the account is billed by the next run then (weir invoices run).",
   );
 }
 

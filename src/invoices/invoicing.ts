@@ -3,7 +3,10 @@ import { notFound, WeirError } from "../kernel/errors.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import { closePeriods, finalize, followedBy, type CloseReport } from "./close.ts";
 import { compose } from "./compose.ts";
+import type { CreditNote, CreditRequest } from "./credit-note.ts";
+import { creditInvoice, listCreditNotes } from "./credit-note-store.ts";
 import { refreshDraft } from "./draft-store.ts";
+import { explainLine, type ExplainedLine } from "./explain.ts";
 import { gather, type BillingStores } from "./gather.ts";
 import { invoiceId, type Invoice } from "./invoice.ts";
 import { findInvoice, listInvoices, markPaid, markVoid } from "./invoice-store.ts";
@@ -17,6 +20,8 @@ export interface InvoicingOptions {
 }
 
 const GRACE_HOURS_DEFAULT = 24;
+/** Credit notes of one invoice that are listed. */
+const CREDIT_NOTES_MAX = 1_000;
 
 /** Invoices: made from what is booked, shown, finalized, and marked by whoever collects the money. */
 export class Invoicing {
@@ -94,6 +99,37 @@ export class Invoicing {
   /** Voids a finalized invoice that is not paid. Its number stays, and what it billed is not billed again. Throws `not_found`, `conflict`. */
   async void(id: string, now: number): Promise<Invoice> {
     return (await markVoid(this.#stores.db, id, now)) ?? this.#already(id, "void");
+  }
+
+  /**
+   * Credits a finalized or paid invoice. The same `idempotencyKey` gives the same note again. Throws `not_found`, `conflict` (a draft, a void
+   * invoice, more than is left of it) and `idempotency_mismatch`.
+   */
+  async credit(id: string, request: CreditRequest, made: { by: string; now: number }): Promise<CreditNote> {
+    const found = await creditInvoice(this.#stores.db, id, request, made);
+    if (!found) throw notFound(`Invoice ${id}`);
+    if (!("note" in found)) {
+      const left = `At most ${found.leftUsdMicros} micro-units of the invoice are left to be credited.`;
+      throw new WeirError("conflict", found.outcome === "too_much" ? left : `A ${found.outcome} invoice is not credited.`);
+    }
+    const { note } = found;
+    if (note.invoice !== id || note.amountUsdMicros !== request.amountUsdMicros || note.reason !== request.reason)
+      throw new WeirError("idempotency_mismatch", "This idempotencyKey made another credit note; use a new key for a new one.");
+    return note;
+  }
+
+  /** The credit notes of an invoice, as far as `account` may see it, newest first. Throws `not_found`. */
+  async creditNotes(id: string, account: string | null): Promise<CreditNote[]> {
+    const invoice = await this.#require(id, account);
+    return listCreditNotes(this.#stores.db, invoice.account, id, CREDIT_NOTES_MAX);
+  }
+
+  /** A line walked back to hourly buckets; lines count from 1. Throws `not_found`. */
+  async explain(id: string, number: number, account: string | null, now: number): Promise<ExplainedLine> {
+    const invoice = await this.find(id, account, now);
+    const line = invoice.lines[number - 1];
+    if (!line) throw notFound(`Line ${number} of invoice ${id}`);
+    return explainLine(this.#stores, invoice, line, now);
   }
 
   async #refresh(id: string, now: number): Promise<boolean> {

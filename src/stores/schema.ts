@@ -76,6 +76,18 @@ export interface Database {
     made_by: string;
     created_at: Timestamp;
   };
+  credit_notes: {
+    account: string;
+    id: string;
+    period_end: Timestamp;
+    invoice: string;
+    number: bigint;
+    amount: bigint;
+    reason: string;
+    idempotency_key: string;
+    made_by: string;
+    created_at: Timestamp;
+  };
   deliveries: {
     account: string;
     id: string;

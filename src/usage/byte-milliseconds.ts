@@ -1,4 +1,4 @@
-import type { Window } from "../kernel/window.ts";
+import { HOUR_MS, type Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
 import { levelStretches, type LevelStretch } from "./level-store.ts";
 
@@ -21,4 +21,23 @@ export function integralOf(stretches: readonly LevelStretch[], window: Window): 
     if (carriedTo > carriedFrom) sum += BigInt(stretch.level) * BigInt(carriedTo - carriedFrom);
   });
   return sum;
+}
+
+/** The same, hour by UTC hour: what each holds of the integral, by its start (cut at the window's); hours of nothing are left out. Pure. */
+export function hourlyIntegrals(stretches: readonly LevelStretch[], window: Window): Map<number, bigint> {
+  const hours = new Map<number, bigint>();
+  const addTo = (at: number, byteMs: bigint): void => {
+    const hour = Math.max(window.start, Math.floor(at / HOUR_MS) * HOUR_MS);
+    if (byteMs > 0n) hours.set(hour, (hours.get(hour) ?? 0n) + byteMs);
+  };
+  stretches.forEach((stretch, i) => {
+    if (stretch.from >= window.start) addTo(stretch.from, stretch.byteMilliseconds);
+    const end = Math.min(stretches[i + 1]?.from ?? window.end, window.end);
+    for (let at = Math.max(stretch.until, window.start); at < end;) {
+      const next = Math.min((Math.floor(at / HOUR_MS) + 1) * HOUR_MS, end);
+      addTo(at, BigInt(stretch.level) * BigInt(next - at));
+      at = next;
+    }
+  });
+  return hours;
 }

@@ -55,7 +55,8 @@ export function plansIn(history: readonly Subscription[], window: Window): { pla
   return [...firsts].map(([plan, firstAt]) => ({ plan, firstAt }));
 }
 
-interface Span {
+/** A stretch of a month under one plan. */
+export interface Span {
   plan: string;
   from: number;
   to: number;
@@ -63,7 +64,8 @@ interface Span {
   next: Subscription | undefined;
 }
 
-function spansIn(history: readonly Subscription[], window: Window): Span[] {
+/** The stretches of the window under one plan each, oldest first. */
+export function spansIn(history: readonly Subscription[], window: Window): Span[] {
   return history.flatMap((subscription, i): Span[] => {
     const from = Math.max(subscription.startsAt, window.start);
     const to = Math.min(subscription.endsAt ?? window.end, window.end);
@@ -74,7 +76,8 @@ function spansIn(history: readonly Subscription[], window: Window): Span[] {
 }
 
 /** Where the buckets begin that held usage from before and after the change. */
-const bucketOfChange = ({ startsAt, usedBefore }: Subscription): number => usedBefore?.from ?? Math.floor(startsAt / HOUR_MS) * HOUR_MS;
+export const bucketOfChange = ({ startsAt, usedBefore }: Subscription): number =>
+  usedBefore?.from ?? Math.floor(startsAt / HOUR_MS) * HOUR_MS;
 
 function withHourOfChange(sums: WindowSums, change: Subscription | undefined): WindowSums {
   const { counters = {}, levels = {} } = change?.usedBefore ?? {};

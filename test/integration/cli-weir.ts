@@ -74,7 +74,8 @@ async function stop(server: ChildProcess, stack: TestStack): Promise<void> {
   await stack.stop();
 }
 
-async function run(args: readonly string[], env: Record<string, string>, feed?: RunOptions["feed"]): Promise<Ran> {
+/** Runs one command line. */
+export async function run(args: readonly string[], env: Record<string, string>, feed?: RunOptions["feed"]): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
   const ran: Ran = { code: null, stdout: "", stderr: "" };
   child.stdout.on("data", (chunk) => (ran.stdout += String(chunk)));

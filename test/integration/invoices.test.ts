@@ -1,61 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestApp, type TestApp } from "../support/app.ts";
-
-const GB = 1_000_000_000;
+import { amounts, Billing, GB, type Invoice } from "../support/billing.ts";
 
 let t: TestApp;
+let billing: Billing;
 beforeAll(async () => {
   t = await openTestApp();
+  billing = new Billing(t);
 });
 afterAll(() => t.stop());
 
-interface Line {
-  id: string;
-  kind: string;
-  meter?: string;
-  description: string;
-  period: { start: string; end: string };
-  quantity: number;
-  included: number;
-  billable: number;
-  unitPrice: number;
-  amountUsdMicros: number;
-  explain: { text: string };
-}
-interface Invoice {
-  id: string;
-  number: number | null;
-  state: string;
-  period: { start: string; end: string };
-  lines: Line[];
-  totalUsdMicros: number;
-}
-
-const run = () => t.engine.invoices.run(t.clock.now());
-const at = (time: string) => t.clock.set(time);
-const invoicesOf = async (account: string) => (await t.send("GET", "/v1/invoices", { account })).body["invoices"] as unknown as Invoice[];
-const upcoming = async (account: string) => (await t.send("GET", "/v1/invoices/upcoming", { account })).body as unknown as Invoice;
-const amounts = (invoice: Invoice | undefined) => invoice?.lines.map((line) => [line.kind, line.meter ?? null, line.amountUsdMicros]);
-const use = (account: string, usage: Record<string, number>) => t.check({ account, usage });
-
-async function newAccount(plan: string, more: object = {}): Promise<string> {
-  const account = await t.newAccount(plan);
-  if (Object.keys(more).length > 0) await t.send("PUT", `/v1/accounts/${account}`, { body: more });
-  return account;
-}
-
-async function store(account: string, gigabytes: number): Promise<void> {
-  for (let object = 0; object * 10 < gigabytes; object++) {
-    const stored = await t.check({ account, service: "s", namespace: "Room", object: `o${object}`, storageBytes: { set: 10 * GB } });
-    expect(stored.allowed).toBe(true);
-  }
-}
+const at = (time: string) => billing.at(time);
+const run = () => billing.run();
+const invoicesOf = (account: string) => billing.invoicesOf(account);
+const upcoming = (account: string) => billing.upcoming(account);
+const newAccount = (plan: string) => billing.newAccount(plan);
+const use = (account: string, usage: Record<string, number>) => billing.use(account, usage);
 
 describe("the seed plan", () => {
   it("Pro, 1,500,000 requests, 60 M rows written, 80 GB for 10 days, then 200 GB for 20 of 30", async () => {
     at("2027-04-01T00:00:00.000Z");
     const account = await newAccount("pro");
-    await store(account, 80);
+    await billing.store(account, 80);
     await run();
     // The fee of April is billed as April begins, on the invoice of the month before.
     expect(await invoicesOf(account)).toMatchObject([
@@ -67,7 +33,7 @@ describe("the seed plan", () => {
       },
     ]);
     at("2027-04-11T00:00:00.000Z");
-    await store(account, 200);
+    await billing.store(account, 200);
     await use(account, { state_requests: 1_500_000, state_sqlite_rows_written: 60_000_000 });
     at("2027-04-30T23:59:59.999Z");
     const last = await upcoming(account);
@@ -144,11 +110,9 @@ describe("the life of an invoice", () => {
     await use(account, { state_requests: 1_500_000 });
     at("2027-09-02T00:00:00.000Z");
     await run();
-    const corrected = { meter: "state_requests", at: "2027-08-15T00:00:00.000Z", reason: "counted twice" };
-    const correct = (quantity: number, idempotencyKey: string) =>
-      t.send("POST", `/v1/accounts/${account}/corrections`, { body: { ...corrected, quantity, idempotencyKey } });
+    const correct = (quantity: number, key: string) => billing.correct(account, quantity, "2027-08-15T00:00:00.000Z", key);
     await correct(-200_000, "c1");
-    await lateUsage(account, "2027-08-20T05:00:00.000Z", 100_000);
+    await billing.lateUsage(account, "2027-08-20T05:00:00.000Z", 100_000);
     const august = { start: "2027-08-01T00:00:00.000Z", end: "2027-09-01T00:00:00.000Z" };
     expect((await upcoming(account)).lines.slice(1)).toMatchObject([
       // 1,600,000: 600,000 × 0.15 = 90,000, of which 75,000 are billed. Then 1,400,000: 60,000.
@@ -188,31 +152,16 @@ describe("the life of an invoice", () => {
   });
 });
 
-/** Books usage of a process that was away, as its own copy would. */
-async function lateUsage(account: string, bucket: string, quantity: number): Promise<void> {
-  const row = {
-    account,
-    bucket,
-    meter: "state_requests",
-    service: "s",
-    namespace: "",
-    epoch: 1n,
-    source: "late",
-    quantity: BigInt(quantity),
-  };
-  await t.engine.db.insertInto("usage_buckets").values(row).execute();
-}
-
 describe("changes of plan", () => {
   it("give back and charge to the millisecond, once each, and rate usage by the plan it was used under", async () => {
     at("2028-02-01T00:00:00.000Z");
     const account = await newAccount("free");
     await use(account, { state_requests: 90_000 });
     at("2028-02-11T12:00:00.000Z");
-    await t.send("PUT", `/v1/accounts/${account}/subscription`, { body: { plan: "pro", effective: "now" } });
+    await billing.change(account, "pro");
     await use(account, { state_requests: 1_200_000 });
     at("2028-02-21T06:00:00.001Z");
-    await t.send("PUT", `/v1/accounts/${account}/subscription`, { body: { plan: "free", effective: "now" } });
+    await billing.change(account, "free");
     at("2028-03-01T00:00:00.000Z");
     await run();
     const [invoice] = await invoicesOf(account);
@@ -244,7 +193,7 @@ describe("changes of plan", () => {
     at("2028-05-01T00:00:00.000Z");
     const account = await newAccount("free");
     t.clock.advance(1);
-    await t.send("PUT", `/v1/accounts/${account}/subscription`, { body: { plan: "pro", effective: "now", trialDays: 10 } });
+    await billing.change(account, "pro", "now", { trialDays: 10 });
     await use(account, { state_requests: 1_000_010 });
     // From the 11th, one millisecond in: 5,000,000 × (21 days − 1 ms) / 31 days = 3,387,096.77 − 0.002.
     expect(amounts(await upcoming(account))).toEqual([
@@ -258,7 +207,7 @@ describe("changes of plan", () => {
     at("2028-06-01T00:00:00.000Z");
     const account = await newAccount("free");
     await run();
-    await t.send("PUT", `/v1/accounts/${account}/subscription`, { body: { plan: "pro", effective: "now" } });
+    await billing.change(account, "pro");
     expect(amounts(await upcoming(account))).toEqual([
       ["subscription", null, 5_000_000],
       ["proration", null, 5_000_000],

@@ -50,6 +50,7 @@ test("every command of the contract is there, and says what it does", () => {
     limits: ["delete", "list", "set"],
     notifications: [],
     webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],
+    invoices: ["credit", "explain", "finalize", "list", "pay", "run", "show", "upcoming", "void"],
     pricing: [],
     state: ["alarm", "create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
     check: [],
