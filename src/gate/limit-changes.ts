@@ -4,6 +4,7 @@ import { plansOf, putSubscription, withdrawChange } from "../accounts/subscripti
 import { DEFAULT_PLAN, findMeter, findPlan, isPriced, type Plan } from "../catalog/catalog.ts";
 import { notFound, validationFailed, WeirError } from "../kernel/errors.ts";
 import { bucketStart, DAY_MS, windowsAt, type BillingCalendar, type Period } from "../kernel/window.ts";
+import { rollUpAccounts } from "../ledger/roll-up.ts";
 import type { CapChange } from "../limits/cap.ts";
 import { deleteCap, putCap } from "../limits/cap-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
@@ -32,6 +33,7 @@ export class LimitChanges {
     const { db } = this.#stores;
     if (change.plan !== undefined) await this.#requirePlan(account, change.plan);
     const before = await findAccount(db, account, now);
+    if (before && change.plan !== undefined) await this.#bookUsed(account, now);
     const plan = { defaultPlan: DEFAULT_PLAN, bucketStart: before ? bucketAt(now, before.calendar) : now };
     const { created } = await putAccount(db, account, change, plan, now);
     const after = await this.#account(account, now);
@@ -59,6 +61,7 @@ export class LimitChanges {
       trialEndsAt: trialDays === 0 ? null : startsAt + trialDays * DAY_MS,
       bucketStart: bucketAt(now, before.calendar),
     };
+    if (effective === "now") await this.#bookUsed(account, now);
     await putSubscription(this.#stores.db, account, change, now);
     await this.#loader.refreshAndTell(account, now);
     await this.#tell(account);
@@ -104,6 +107,11 @@ export class LimitChanges {
     const found = await findAccount(this.#stores.db, account, now);
     if (!found) throw notFound(`Account ${account}`);
     return found;
+  }
+
+  /** What was used until now is billed under the plan until now: a change notes what is booked of its hour, so all of it must be. */
+  async #bookUsed(account: string, now: number): Promise<void> {
+    await rollUpAccounts(this.#stores, [account], now);
   }
 
   async #requirePlan(account: string, key: string): Promise<void> {
