@@ -23,7 +23,10 @@ const GRACE_HOURS_DEFAULT = 24;
 /** Credit notes of one invoice that are listed. */
 const CREDIT_NOTES_MAX = 1_000;
 
-/** Invoices: made from what is booked, shown, finalized, and marked by whoever collects the money. */
+/**
+ * Invoices: made from what is booked, shown, finalized, and marked by whoever collects the money. `account` and `seenBy` say whose invoices
+ * the caller may see, null for everybody's: any other does not exist for it.
+ */
 export class Invoicing {
   /** How long after its month's end a draft is finalized. */
   readonly graceMs: number;
@@ -80,8 +83,8 @@ export class Invoicing {
   }
 
   /** Finalizes a draft before its grace is over. One that is final already stays as it is. Throws `not_found`, `conflict`. */
-  async finalize(id: string, now: number): Promise<Invoice> {
-    const { account } = await this.#require(id, null);
+  async finalize(id: string, seenBy: string | null, now: number): Promise<Invoice> {
+    const { account } = await this.#require(id, seenBy);
     await this.#book(account);
     const draft = await draftPeriods(this.#stores.db, id);
     if (!draft) return this.#require(id, null);
@@ -92,12 +95,14 @@ export class Invoicing {
   }
 
   /** Marks a finalized invoice as paid; one that is paid already stays as it is. Throws `not_found`, `conflict`. */
-  async pay(id: string, payment: string | null, now: number): Promise<Invoice> {
+  async pay(id: string, seenBy: string | null, payment: string | null, now: number): Promise<Invoice> {
+    await this.#require(id, seenBy);
     return (await markPaid(this.#stores.db, id, payment, now)) ?? this.#already(id, "paid");
   }
 
   /** Voids a finalized invoice that is not paid. Its number stays, and what it billed is not billed again. Throws `not_found`, `conflict`. */
-  async void(id: string, now: number): Promise<Invoice> {
+  async void(id: string, seenBy: string | null, now: number): Promise<Invoice> {
+    await this.#require(id, seenBy);
     return (await markVoid(this.#stores.db, id, now)) ?? this.#already(id, "void");
   }
 
@@ -105,7 +110,8 @@ export class Invoicing {
    * Credits a finalized or paid invoice. The same `idempotencyKey` gives the same note again. Throws `not_found`, `conflict` (a draft, a void
    * invoice, more than is left of it) and `idempotency_mismatch`.
    */
-  async credit(id: string, request: CreditRequest, made: { by: string; now: number }): Promise<CreditNote> {
+  async credit(id: string, seenBy: string | null, request: CreditRequest, made: { by: string; now: number }): Promise<CreditNote> {
+    await this.#require(id, seenBy);
     const found = await creditInvoice(this.#stores.db, id, request, made);
     if (!found) throw notFound(`Invoice ${id}`);
     if (!("note" in found)) {

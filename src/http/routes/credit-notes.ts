@@ -39,7 +39,8 @@ export function creditNoteRoutes(app: App, engine: Engine): void {
     },
     handler: async (request, reply) => {
       const made = { by: principalOf(request).keyId, now: engine.clock.now() };
-      return reply.code(201).send(toAnswer(await engine.invoices.credit(request.params.invoice, request.body, made)));
+      const note = await engine.invoices.credit(request.params.invoice, seenBy(request), request.body, made);
+      return reply.code(201).send(toAnswer(note));
     },
   });
 

@@ -6,12 +6,12 @@ import type { App } from "../app.ts";
 import { allow } from "../auth.ts";
 import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
 import { invoiceAnswer, invoiceSchema } from "./invoice-answers.ts";
-import { invoiceParams } from "./invoices.ts";
+import { invoiceParams, seenBy } from "./invoices.ts";
 
 const tags = ["invoices"];
 const PAYMENT_LENGTH_MAX = 200;
 
-const payment = z
+const paymentSchema = z
   .string()
   .min(1)
   .max(PAYMENT_LENGTH_MAX)
@@ -33,8 +33,10 @@ export function invoiceActionRoutes(app: App, engine: Engine): void {
       params: invoiceParams,
       response: answer,
     },
-    handler: async ({ params }) =>
-      invoiceAnswer(await engine.invoices.finalize(params.invoice, engine.clock.now()), engine.invoices.graceMs),
+    handler: async (request) => {
+      const finalized = await engine.invoices.finalize(request.params.invoice, seenBy(request), engine.clock.now());
+      return invoiceAnswer(finalized, engine.invoices.graceMs);
+    },
   });
 
   app.route({
@@ -46,11 +48,14 @@ export function invoiceActionRoutes(app: App, engine: Engine): void {
       summary: "Mark a finalized invoice as paid",
       description: "`payment` is what the payment is called elsewhere. An invoice that is paid already stays as it is.",
       params: invoiceParams,
-      body: z.strictObject({ payment: payment.optional() }).nullish(),
+      body: z.strictObject({ payment: paymentSchema.optional() }).nullish(),
       response: answer,
     },
-    handler: async ({ params, body }) =>
-      invoiceAnswer(await engine.invoices.pay(params.invoice, body?.payment ?? null, engine.clock.now()), engine.invoices.graceMs),
+    handler: async (request) => {
+      const payment = request.body?.payment ?? null;
+      const paid = await engine.invoices.pay(request.params.invoice, seenBy(request), payment, engine.clock.now());
+      return invoiceAnswer(paid, engine.invoices.graceMs);
+    },
   });
 
   app.route({
@@ -64,7 +69,10 @@ export function invoiceActionRoutes(app: App, engine: Engine): void {
       params: invoiceParams,
       response: answer,
     },
-    handler: async ({ params }) => invoiceAnswer(await engine.invoices.void(params.invoice, engine.clock.now()), engine.invoices.graceMs),
+    handler: async (request) => {
+      const voided = await engine.invoices.void(request.params.invoice, seenBy(request), engine.clock.now());
+      return invoiceAnswer(voided, engine.invoices.graceMs);
+    },
   });
 }
 

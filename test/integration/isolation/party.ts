@@ -17,6 +17,8 @@ export interface Party {
   secondReservation: string;
   lease: string;
   secondLease: string;
+  invoice: string;
+  secondInvoice: string;
 }
 
 /** A party as it would be named if there were one: every id is of the right shape, and nobody has it. */
@@ -32,6 +34,8 @@ export function ghostParty(): Party {
     secondReservation: ghostId("rsv", mark),
     lease: ghostId("lse", mark),
     secondLease: ghostId("lse", mark),
+    invoice: `inv_${randomBase62(20)}`,
+    secondInvoice: `inv_${randomBase62(20)}`,
   };
 }
 
@@ -57,7 +61,14 @@ export async function makeParty(t: TestApp): Promise<Party> {
     if (answer.status >= 300) throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body;
   };
+  // Months ago, so that it has been billed.
+  const present = t.clock.now();
+  t.clock.set("2026-09-01T00:00:00.000Z");
   await ask("PUT", `/v1/accounts/${account}`, { name: `Name ${mark}`, email: `${mark}@example.com`, plan: "pro" });
+  t.clock.set(present);
+  await ask("POST", "/v1/invoices/run");
+  const billed = await ask("GET", "/v1/invoices");
+  const [invoice, secondInvoice] = (billed["invoices"] as { id: string }[]).map(({ id }) => id);
   await ask("PUT", "/v1/usage/caps/log_events", { period: "day", capValue: 7 });
   await ask("POST", "/v1/check", { account, service, usage: { log_events: 7 } });
   await t.engine.rollUp();
@@ -87,6 +98,8 @@ export async function makeParty(t: TestApp): Promise<Party> {
     secondReservation: await reserve(),
     lease: await lease(),
     secondLease: await lease(),
+    invoice: invoice ?? "",
+    secondInvoice: secondInvoice ?? "",
   };
 }
 
@@ -101,6 +114,9 @@ export async function belongings(t: TestApp, { account, service, namespace, obje
     "/v1/usage/objects",
     "/v1/usage/caps",
     "/v1/notifications",
+    "/v1/invoices",
+    `/v1/accounts/${account}/subscription`,
+    `/v1/accounts/${account}/billing-terms`,
     "/v1/webhooks",
     `/v1/webhooks/${webhook}/deliveries`,
     `/v1/services/${service}`,
