@@ -172,9 +172,11 @@ export class Engine {
     return examine(this.#background, this.clock.now());
   }
 
-  /** Books all that Redis and this process hold of one account. */
+  /** Books all that Redis and this process hold of one account; where Redis says that nothing waits, that is nothing. */
   async bookAccount(account: string): Promise<void> {
     const now = this.clock.now();
+    const present = await this.#background.counters.read(account, []);
+    if (present && !present.header.dirty) return;
     const own = await bookOwn(this.db, this.#stores.unbooked, [account], now);
     const { outdated } = await rollUpAccounts(this.#background, [account], now);
     if (own.length + outdated.length > 0) await this.#loader.refresh(account, now);

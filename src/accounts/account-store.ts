@@ -53,12 +53,17 @@ export async function findAccount(db: Db, account: string, now: number): Promise
   return row ? toAccount(row) : null;
 }
 
-/** A page of accounts in the order of their ids, from the one after `after` on. */
-export async function listAccounts(db: Db, options: { after: string | null; limit: number; now: number }): Promise<Account[]> {
+/** A page of accounts, newest first, those of one moment by id, from the one after `after` on. */
+export async function listAccounts(
+  db: Db,
+  { after, limit, now }: { after: Pick<Account, "createdAt" | "account"> | null; limit: number; now: number },
+): Promise<Account[]> {
+  // Said twice: the first half is what the index is entered by.
+  const rest = after
+    ? sql`a.created_at <= ${iso(after.createdAt)}::timestamptz and (a.created_at < ${iso(after.createdAt)}::timestamptz or a.account > ${after.account})`
+    : sql`true`;
   const { rows } = await reachPostgres(
-    sql<Row>`select ${columns(options.now)} from accounts a where a.account > ${options.after ?? ""} order by a.account limit ${options.limit}`.execute(
-      db,
-    ),
+    sql<Row>`select ${columns(now)} from accounts a where ${rest} order by a.created_at desc, a.account limit ${limit}`.execute(db),
   );
   return rows.map(toAccount);
 }

@@ -56,10 +56,11 @@ export function replayedAnswer(catalog: Catalog, request: CheckRequest, operatio
   });
 }
 
-const requestFacts = (request: CheckRequest): Pick<DecisionFacts, "account" | "payloadBytes" | "object"> => ({
+const requestFacts = (request: CheckRequest): Pick<DecisionFacts, "account" | "payloadBytes" | "object" | "storageDelta"> => ({
   account: request.account,
   payloadBytes: request.payloadBytes ?? 0,
   object: request.object ?? "the account",
+  storageDelta: request.storageBytes && "delta" in request.storageBytes ? request.storageBytes.delta : null,
 });
 
 type Standings = Pick<MeterFacts, "day" | "month">;

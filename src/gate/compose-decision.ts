@@ -33,6 +33,8 @@ export interface DecisionFacts {
   object: string;
   objectBefore: number;
   objectAfter: number;
+  /** By how much the object was to grow; null where its size was told, or nothing of it. */
+  storageDelta: number | null;
   objectCeiling: number | null;
   dayEnd: number;
   monthEnd: number;
@@ -42,12 +44,14 @@ export interface DecisionFacts {
 /** Turns the script's numbers into the answer of CONTRACT §3. Pure: the same facts always give the same answer. */
 export function composeDecision(facts: DecisionFacts): Decision {
   const denials = facts.allowed ? [] : denialsOf(facts);
+  const below = facts.allowed && facts.storageDelta !== null ? -(facts.objectBefore + facts.storageDelta) : 0;
   return {
     allowed: facts.allowed,
     decisionId: facts.decisionId,
     reservation: facts.allowed && facts.reservation ? { id: facts.reservation.id, expiresAt: iso(facts.reservation.expiresAt) } : null,
     denials,
     meters: Object.fromEntries(facts.meters.map((m) => [m.meter, meterState(m, facts)])),
+    ...(below > 0 ? { clampedBytes: below } : {}),
   };
 }
 

@@ -33,6 +33,8 @@ export interface Decision {
   reservation: { id: string; expiresAt: string } | null;
   denials: Denial[];
   meters: Record<string, MeterState>;
+  /** By how many bytes the object would have shrunk below 0: it stands at 0 instead. Left out where it would not. */
+  clampedBytes?: number;
   /** Allowed without being checked, while Redis was away, since every meter's failure policy says so. */
   degraded?: true;
 }

@@ -37,6 +37,7 @@ export const decisionSchema = z.object({
   reservation: z.object({ id: z.string(), expiresAt: instant }).nullable(),
   denials: z.array(denialSchema),
   meters: z.record(z.string(), meterStateSchema),
+  clampedBytes: quantity.optional().describe("By how many bytes the object would have shrunk below 0: it stands at 0 instead."),
   degraded: z.literal(true).optional(),
 });
 

@@ -20,6 +20,7 @@ import { checkRoutes, reservationRoutes } from "./routes/check.ts";
 import { correctionRoutes } from "./routes/corrections.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
+import { errorPages } from "./routes/error-pages.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
@@ -160,6 +161,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   registerSessions(app, options);
   dashboardRoutes(app);
   healthRoutes(app, options);
+  errorPages(app);
   metricsRoutes(app, engine);
   checkRoutes(app, engine);
   reservationRoutes(app, engine);

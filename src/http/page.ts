@@ -29,12 +29,29 @@ export function decodeCursor(cursor: string | undefined, length: number): (strin
   if (cursor === undefined) return null;
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    const valid = Array.isArray(parts) && parts.length === length && parts.every((p) => typeof p === "string" || typeof p === "number");
-    if (valid) return parts as (string | number)[];
+    if (Array.isArray(parts) && parts.length === length && parts.every(isPart)) return parts;
   } catch {
     // Falls through to the one answer for every bad cursor.
   }
-  throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+  throw badCursor();
+}
+
+const badCursor = (): Error => validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+
+/** What Postgres can be asked about: it takes neither NUL nor half a surrogate pair. */
+const isPart = (part: unknown): part is string | number =>
+  typeof part === "number" || (typeof part === "string" && part.isWellFormed() && !part.includes("\0"));
+
+/** The last instant a Date can hold. */
+const INSTANT_MAX = 8.64e15;
+
+/** The place in a list that is ordered by time, newest first, then by id; a forged one is refused before Postgres sees it. */
+export function createdCursor(cursor: string | undefined): { createdAt: number; id: string } | null {
+  const parts = decodeCursor(cursor, 2);
+  if (parts === null) return null;
+  const [createdAt, id] = parts;
+  if (!Number.isSafeInteger(createdAt) || Math.abs(Number(createdAt)) > INSTANT_MAX) throw badCursor();
+  return { createdAt: Number(createdAt), id: String(id) };
 }
 
 /** Cuts `rows`, read with one row to spare, to a page. */

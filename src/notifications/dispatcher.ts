@@ -10,8 +10,11 @@ import { claimMails, claimWebhooks, endAttempt } from "./outbox-store.ts";
 import { outcomeOf, type Outcome } from "./retry.ts";
 import { signedHeaders } from "./signature.ts";
 
-/** Webhook deliveries under way in this process: sixteen endpoints that hang at once leave room for a seventeenth. */
-const IN_FLIGHT_MAX = 128;
+/**
+ * Webhook deliveries under way in this process, at 64 KiB of an answer each: endpoints that begin to hang take four until the first of
+ * theirs has failed, and one from then on, so that 127 may begin to hang at once, or 511 have hung for days, and delay nobody else.
+ */
+const IN_FLIGHT_MAX = 512;
 const MAILS_IN_FLIGHT_MAX = 4;
 /** How soon what falls due while deliveries are under way is seen. */
 const LOOK_MS = 250;

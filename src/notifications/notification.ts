@@ -12,7 +12,7 @@ export const NOTIFICATION_TYPES = [
 export type NotificationType = (typeof NOTIFICATION_TYPES)[number];
 
 /** Sent to one endpoint when somebody asks for it; it is no notification. */
-export const TEST_TYPE = "webhook.test";
+export const TEST_TYPE = "webhook.test" as const;
 
 /** Facts as JSON, at most 16 KiB; `account` is added to them. */
 export type NotificationData = Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseEndpoint, RefusedDestination, URL_LENGTH_MAX, vettedAddresses, type Egress } from "../egress/egress.ts";
 import { validationFailed } from "../kernel/errors.ts";
 import { within } from "../kernel/time-limit.ts";
-import { NOTIFICATION_TYPES } from "./notification.ts";
+import { NOTIFICATION_TYPES, TEST_TYPE } from "./notification.ts";
 
 /** Endpoints an account may have: each is one more delivery of every notification. */
 export const WEBHOOKS_MAX = 20;
@@ -28,10 +28,13 @@ export interface Webhook {
   previousSecretUntil: number | null;
 }
 
+/** What an endpoint may ask for. A test reaches it in any case: somebody asked for that one. */
+export const EVENT_TYPES = [...NOTIFICATION_TYPES, TEST_TYPE] as const;
+
 /** Body of `POST /v1/webhooks`. */
 export const newWebhookSchema = z.strictObject({
   url: z.string().min(1).max(URL_LENGTH_MAX),
-  events: z.array(z.enum(NOTIFICATION_TYPES)).max(NOTIFICATION_TYPES.length).optional(),
+  events: z.array(z.enum(EVENT_TYPES)).max(EVENT_TYPES.length).optional(),
   description: z
     .string()
     .min(1)

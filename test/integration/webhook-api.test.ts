@@ -198,7 +198,6 @@ test.each([
   [{ url: "ftp://127.0.0.1/" }, "url"],
   [{ url: "http://user:secret@127.0.0.1/" }, "url"],
   [{ url: "http://127.0.0.1/", events: ["no.such"] }, "events.0"],
-  [{ url: "http://127.0.0.1/", events: ["webhook.test"] }, "events.0"],
   [{ url: "http://127.0.0.1/", description: "" }, "description"],
   [{}, "url"],
 ])("%j is not registered, and the field is named", async (body, path) => {
@@ -315,7 +314,8 @@ describe("the command line", () => {
     expect((await weir(account, "webhooks", "enable", id)).code).toBe(0);
     expect((await weir(account, "webhooks", "delete", id)).stdout).toBe(`Deleted ${id}.\n`);
     expect(await weir(account, "webhooks", "delete", id)).toMatchObject({ code: 1 });
-  });
+    // Twelve processes, each compiling the command line: two seconds each on a machine that does other things besides.
+  }, 60_000);
 
   test("shows what the account was told", async () => {
     const account = await newAccount();

@@ -7,7 +7,7 @@ import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
 import { iso } from "../../kernel/window.ts";
 import type { App } from "../app.ts";
 import { allow, ownAccount } from "../auth.ts";
-import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
+import { createdCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
 
 const tags = ["accounts"];
 const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
@@ -51,19 +51,19 @@ function readingRoutes(app: App, engine: Engine): void {
     ...allow("admin"),
     schema: {
       tags,
-      summary: "List accounts by id",
+      summary: "List accounts, newest first",
       querystring: pageQuerySchema,
       response: { 200: z.object({ accounts: z.array(accountSchema), nextCursor: z.string().nullable() }) },
     },
     handler: async (request) => {
       const limit = pageLimit(request.query);
-      const after = decodeCursor(request.query.cursor, 1);
+      const after = createdCursor(request.query.cursor);
       const found = await listAccounts(engine.db, {
-        after: after === null ? null : String(after[0]),
+        after: after && { createdAt: after.createdAt, account: after.id },
         limit: limit + 1,
         now: engine.clock.now(),
       });
-      const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.account]));
+      const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.createdAt, last.account]));
       return { accounts: rows.map(toAnswer), nextCursor };
     },
   });

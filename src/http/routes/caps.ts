@@ -7,6 +7,7 @@ import { capChangeSchema } from "../../limits/cap.ts";
 import { capSchema } from "../answers.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
+import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
 
 const tags = ["caps"];
 const period = z.enum(["day", "month"]);
@@ -24,9 +25,17 @@ export function capRoutes(app: App, engine: Engine): void {
     schema: {
       tags,
       summary: "The account's caps with their state",
-      response: { 200: z.object({ caps: z.array(capSchema), nextCursor: z.null() }) },
+      querystring: pageQuerySchema,
+      response: { 200: z.object({ caps: z.array(capSchema), nextCursor: z.string().nullable() }) },
     },
-    handler: async (request) => ({ caps: await engine.caps(accountOf(request)), nextCursor: null }),
+    handler: async (request) => {
+      const [meter = "", period = ""] = decodeCursor(request.query.cursor, 2)?.map(String) ?? [];
+      // Two a meter at the most, so they are read whole.
+      const caps = await engine.caps(accountOf(request));
+      const rest = caps.filter((cap) => cap.meter > meter || (cap.meter === meter && cap.period > period));
+      const { rows, nextCursor } = pageOf(rest, pageLimit(request.query), (last) => encodeCursor([last.meter, last.period]));
+      return { caps: rows, nextCursor };
+    },
   });
 
   app.route({

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { findAccount } from "../../accounts/account-store.ts";
 import { meter as meterOf } from "../../catalog/catalog.ts";
 import type { Engine } from "../../engine.ts";
-import { notFound, validationFailed } from "../../kernel/errors.ts";
+import { notFound, validationFailed, WeirError } from "../../kernel/errors.ts";
 import { METER_PATTERN } from "../../kernel/ids.ts";
 import { DAY_MS, iso, parseInstant, type Window } from "../../kernel/window.ts";
 import { GRANULARITIES, type HistoryPoint } from "../../usage/history.ts";
@@ -19,7 +19,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
 const DESCRIPTION = [
   "Hours and days are UTC; a month is the account's billing month, so its point is what `GET /v1/usage` showed for it.",
   "Every span that touches `[from, to)` is answered whole, oldest first; `from` and `to` default to the last day, 30 days or year.",
-  "It answers what is booked, about a second behind the checks; `GET /v1/usage` includes every answered one.",
+  "It includes every answered check and event; while Redis is away, those that are booked.",
   'Of a counter a point is what was used in the span, corrections included (in the group `""`: they belong to no service); spans without either are',
   "left out. Of a gauge it is the level at the span's end (so far, in the one under way), carried on where nothing changed, and kept",
   "per account only: it takes no `groupBy`. At most 400 days by hour, 4,000 by day and 40,000 by month.",
@@ -29,7 +29,7 @@ const DESCRIPTION = [
 const time = z
   .string()
   .max(40)
-  .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
+  .refine((text) => instantOf(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z, or a date");
 
 const historyQuery = z.strictObject({
   meter: z.string().regex(METER_PATTERN),
@@ -91,15 +91,25 @@ async function seriesOf(engine: Engine, accountId: string, query: Query): Promis
     throw validationFailed([{ path: "groupBy", message: "must be left out: the levels of a gauge are kept per account" }]);
   const account = await findAccount(db, accountId, now);
   if (!account) throw notFound(`Account ${accountId}`);
+  // Booked first, so that the answer holds what was answered before it.
+  await engine.bookAccount(accountId).catch(unlessAway);
   const { granularity } = query;
   const asked = { account: accountId, meter: name, granularity, stretch, calendar: account.calendar };
   return kind === "gauge" ? levelHistory(db, asked, now) : usageHistory(db, asked, query.groupBy ?? null);
 }
 
+/** A Redis that is away does not keep what is booked from being told. */
+function unlessAway(error: unknown): void {
+  if (!(error instanceof WeirError && error.code === "unavailable")) throw error;
+}
+
+/** Of a bare date the midnight it begins with, UTC, as the spans do. */
+const instantOf = (text: string): number | null => parseInstant(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+
 function stretchOf(query: Query, now: number): Window {
   const { granularity } = query;
-  const end = query.to === undefined ? now + 1 : (parseInstant(query.to) ?? now);
-  const start = query.from === undefined ? end - HISTORY_DAYS_DEFAULT[granularity] * DAY_MS : (parseInstant(query.from) ?? end);
+  const end = query.to === undefined ? now + 1 : (instantOf(query.to) ?? now);
+  const start = query.from === undefined ? end - HISTORY_DAYS_DEFAULT[granularity] * DAY_MS : (instantOf(query.from) ?? end);
   if (start > end) throw validationFailed([{ path: "from", message: "must not be after to" }]);
   const longest = HISTORY_DAYS_MAX[granularity];
   if (end - start > longest * DAY_MS)

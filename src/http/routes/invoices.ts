@@ -5,12 +5,13 @@ import { invoiceCsv } from "../../invoices/csv.ts";
 import { validationFailed } from "../../kernel/errors.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow, principalOf } from "../auth.ts";
+import { opaqueId } from "../opaque-id.ts";
 import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
 import { invoiceAnswer, invoiceSchema } from "./invoice-answers.ts";
 import { requireAccount } from "./notifications.ts";
 
 const tags = ["invoices"];
-export const invoiceParams = z.object({ invoice: z.string().regex(/^inv_[0-9A-Za-z]{20}$/, "must be an invoice's id") });
+export const invoiceParams = z.object({ invoice: opaqueId });
 
 const MONEY =
   "Amounts are integers in millionths of `currency`, also where a name says USD. The lines add up to `totalUsdMicros`; a tax that prices " +

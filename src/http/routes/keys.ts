@@ -15,11 +15,12 @@ import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
 import { iso, parseInstant } from "../../kernel/window.ts";
 import type { App } from "../app.ts";
 import { allow } from "../auth.ts";
-import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema, type PageQuery } from "../page.ts";
+import { opaqueId } from "../opaque-id.ts";
+import { createdCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema, type PageQuery } from "../page.ts";
 
 const tags = ["keys"];
 const accountParams = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
-const keyParams = z.object({ id: z.string().regex(/^key_[0-9A-Za-z]{20}$/) });
+const keyParams = z.object({ id: opaqueId });
 
 const keySchema = z.object({
   id: z.string(),
@@ -190,10 +191,7 @@ async function create(
 
 async function list(engine: Engine, account: string | null, query: PageQuery) {
   const limit = pageLimit(query);
-  const after = decodeCursor(query.cursor, 2);
-  const before = after === null ? null : { createdAt: Number(after[0]), id: String(after[1]) };
-  if (before !== null && !Number.isSafeInteger(before.createdAt))
-    throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+  const before = createdCursor(query.cursor);
   const { rows, nextCursor } = pageOf(await listKeys(engine.db, account, { before, limit: limit + 1 }), limit, (k) =>
     encodeCursor([k.createdAt, k.id]),
   );

@@ -6,13 +6,14 @@ import type { Delivery } from "../../notifications/delivery.ts";
 import { enqueueTest, findDelivery, listDeliveries, replayDelivery } from "../../notifications/delivery-store.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
+import { opaqueId } from "../opaque-id.ts";
 import { encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
 import { datedCursor } from "./notifications.ts";
 import { webhookOf, webhookParams } from "./webhooks.ts";
 
 const tags = ["webhooks"];
 const instant = z.iso.datetime();
-const deliveryParams = webhookParams.extend({ deliveryId: z.string().regex(/^dlv_[0-9A-Za-z]{20,32}$/) });
+const deliveryParams = webhookParams.extend({ deliveryId: opaqueId });
 
 const attemptSchema = z.object({
   number: z.int(),

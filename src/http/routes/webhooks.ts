@@ -1,19 +1,19 @@
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
-import { notFound, validationFailed, WeirError } from "../../kernel/errors.ts";
+import { notFound, WeirError } from "../../kernel/errors.ts";
 import { iso } from "../../kernel/window.ts";
-import { NOTIFICATION_TYPES } from "../../notifications/notification.ts";
 import { secretText } from "../../notifications/signature.ts";
-import { checkNewUrl, newWebhookSchema, rotationSchema, WEBHOOKS_MAX, type Webhook } from "../../notifications/webhook.ts";
+import { checkNewUrl, EVENT_TYPES, newWebhookSchema, rotationSchema, WEBHOOKS_MAX, type Webhook } from "../../notifications/webhook.ts";
 import { createWebhook, deleteWebhook, enableWebhook, findWebhook, listWebhooks, rotateSecret } from "../../notifications/webhook-store.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
-import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema, type PageQuery } from "../page.ts";
+import { opaqueId } from "../opaque-id.ts";
+import { createdCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema, type PageQuery } from "../page.ts";
 import { requireAccount } from "./notifications.ts";
 
 const tags = ["webhooks"];
 const instant = z.iso.datetime();
-export const webhookParams = z.object({ id: z.string().regex(/^wh_[0-9A-Za-z]{20}$/) });
+export const webhookParams = z.object({ id: opaqueId });
 
 const webhookSchema = z.object({
   id: z.string(),
@@ -60,7 +60,7 @@ export function webhookRoutes(app: App, engine: Engine): void {
       tags,
       summary: "Register an endpoint; its secret is shown once",
       description:
-        `Deliveries follow the Standard Webhooks specification. \`events\` are the types it wants, all when left out (${NOTIFICATION_TYPES.join(", ")}). ` +
+        `Deliveries follow the Standard Webhooks specification. \`events\` are the types it wants, all when left out (${EVENT_TYPES.join(", ")}). ` +
         "The URL must be https and lead to public addresses only; redirects are not followed.",
       body: newWebhookSchema,
       response: { 201: withSecretSchema },
@@ -165,10 +165,7 @@ function changeRoutes(app: App, engine: Engine): void {
 
 async function list(engine: Engine, account: string, query: PageQuery) {
   const limit = pageLimit(query);
-  const parts = decodeCursor(query.cursor, 2);
-  const after = parts === null ? null : { createdAt: Number(parts[0]), id: String(parts[1]) };
-  if (after !== null && !Number.isSafeInteger(after.createdAt))
-    throw validationFailed([{ path: "cursor", message: "is not a cursor of this list" }]);
+  const after = createdCursor(query.cursor);
   const found = await listWebhooks(engine.db, account, { after, limit: limit + 1 });
   if (found.length === 0) await requireAccount(engine, account);
   const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.createdAt, last.id]));
