@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { claimAlarms } from "../../src/state/alarms/alarm-store.ts";
 import { openState } from "../../src/state/open-state.ts";
 import { openTestApp, type TestApp } from "../support/app.ts";
 import { startReceiver } from "../support/receiver.ts";
@@ -114,6 +115,27 @@ test("two deliverers side by side call each handler once", async () => {
     await other.close();
     await worker.stop();
   }
+});
+
+test("what is in a deliverer's hands does not hide what waits behind it", async () => {
+  for (const n of [1, 2, 3]) {
+    const service = `/v1/services/many_${n}`;
+    await t.send("PUT", service, { account, body: { workerUrl: "http://127.0.0.1:1" } });
+    await t.send("POST", `${service}/state/namespaces`, { account, body: { name: "Room" } });
+    await t.send("PUT", `${service}/state/namespaces/Room/objects/room-1/alarm`, { account, body: { delaySeconds: n } });
+  }
+  t.clock.advance(5_000);
+  const now = t.clock.now();
+  const claim = { limit: 2, leasedUntil: now + LEASE_MS, parkedUntil: now };
+  const taken = [
+    await claimAlarms(t.engine.db, claim, now),
+    await claimAlarms(t.engine.db, claim, now),
+    await claimAlarms(t.engine.db, claim, now),
+  ];
+  // The oldest first.
+  expect(taken.map((some) => some.map(({ service }) => service).toSorted())).toEqual([["many_1", "many_2"], ["many_3"], []]);
+  const later = await claimAlarms(t.engine.db, { ...claim, leasedUntil: now + 2 * LEASE_MS }, now + LEASE_MS);
+  expect(later.length).toBe(2);
 });
 
 test("a service with a thousand alarms due does not hide another's", async () => {

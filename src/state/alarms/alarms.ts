@@ -11,8 +11,9 @@ const IN_FLIGHT_MAX = 256;
 /** A deliverer that has not said so by then has its alarms no more. Its heart beats three times in it, in real time. */
 export const LEASE_MS = 15_000;
 const HEARTBEAT_MS = 5_000;
-/** How soon what falls due while handlers run is seen. */
+/** How soon what falls due while handlers run is seen; and looking takes no more than this share of the time, whatever waits. */
 const LOOK_MS = 250;
+const LOOK_SHARE = 1 / 5;
 /** A run waits no longer than this for handlers; the next one goes on. */
 const RUN_MAX_MS = 20_000;
 /** What is under way when the process closes has this long; the rest is called again by another. */
@@ -98,10 +99,12 @@ export class Alarms {
       const open = !this.#stopped && errors.length === 0 && monotonicMs() < until;
       // What is under way now may leave something due when it ends, which a look that began before does not see.
       const busy = this.#flights.size > 0;
+      const from = monotonicMs();
       const taken = open ? await this.#take(errors).catch((error: unknown) => (errors.push(error), 0)) : 0;
       if (!open || (!busy && taken === 0)) break;
       const ended = [...this.#flights.values()].map((flight) => flight.ended);
-      if (taken === 0 && ended.length > 0) await within(Promise.race(ended), LOOK_MS, null);
+      const waitMs = Math.max(LOOK_MS, (monotonicMs() - from) / LOOK_SHARE);
+      if (taken === 0 && ended.length > 0) await within(Promise.race(ended), waitMs, null);
     }
     // A store that closes under stopped alarms is no trouble: another process calls again.
     if (errors.length > 0 && !this.#stopped) throw errors[0];
