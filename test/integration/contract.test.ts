@@ -83,6 +83,11 @@ describe("lists", () => {
   );
 });
 
+it("a forged cursor of the largest objects is refused, not asked of Postgres", async () => {
+  const cursor = Buffer.from(JSON.stringify(["1", "a\0", "b", "c"])).toString("base64url");
+  expect((await t.send("GET", `/v1/usage/objects?cursor=${cursor}`, { account: await t.newAccount() })).status).toBe(400);
+});
+
 describe("history", () => {
   const history = async (account: string, query: string) =>
     (await t.send("GET", `/v1/usage/history?meter=${METER}&${query}`, { account })).body["series"];

@@ -147,6 +147,20 @@ describe("a level", () => {
   });
 });
 
+it("a lease reaches thresholds by what it settles, not by what it is lent, and under the limits of its time", async () => {
+  const account = await t.newAccount();
+  await setCap(account, 100);
+  const { leases } = t.engine.gate;
+  const { leaseId } = await leases.grant({ account, meters: { [METER]: 100 } }, t.clock.now());
+  expect(await told(account)).toEqual([]);
+  await leases.settle(leaseId, { seq: 1, used: { [METER]: 79 } }, t.clock.now());
+  expect(await told(account)).toEqual([]);
+  await setCapInPostgres(account, 200);
+  await leases.settle(leaseId, { seq: 2, used: { [METER]: 100 } }, t.clock.now());
+  await setCap(account, 200);
+  expect(await told(account)).toEqual(["80% of 100 (cap)", "100% of 100 (cap)"]);
+});
+
 describe("usage that comes past the checks", () => {
   let events = 0;
   const event = (account: string, quantity: number) =>
