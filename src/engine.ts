@@ -122,6 +122,11 @@ export class Engine {
     return this.#version.catalog;
   }
 
+  /** The same, with its version. */
+  get inForce(): CatalogVersion {
+    return this.#version;
+  }
+
   get version(): number {
     return this.#version.version;
   }

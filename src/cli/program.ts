@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   notifications: { group: LOOK, summary: "what the account was told", load: () => import("./commands/notifications.ts") },
   invoices: { group: LOOK, summary: "what the account is billed, line by line", load: () => import("./commands/invoices.ts") },
   pricing: { group: LOOK, summary: "plans, meters and prices", load: () => import("./commands/pricing.ts") },
+  simulate: { group: LOOK, summary: "recorded usage priced under another plan", load: () => import("./commands/simulate.ts") },
   state: { group: STATE, summary: "namespaces, objects, keys, values and alarms", load: () => import("./commands/state.ts") },
   check: { group: STATE, summary: "ask whether an operation is allowed, and count it", load: () => import("./commands/check.ts") },
   replay: { group: STATE, summary: "send a recorded trace through Weir", load: () => import("./commands/replay.ts") },

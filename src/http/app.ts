@@ -37,6 +37,7 @@ import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { alarmRoutes } from "./routes/state-alarms.ts";
 import { socketRoutes } from "./routes/state-socket.ts";
+import { simulateRoutes } from "./routes/simulate.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { testClockRoutes } from "./routes/test-clock.ts";
@@ -171,6 +172,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   historyRoutes(app, engine);
   capRoutes(app, engine);
   pricingRoutes(app, engine);
+  simulateRoutes(app, engine);
   catalogRoutes(app, engine);
   accountRoutes(app, engine);
   subscriptionRoutes(app, engine);

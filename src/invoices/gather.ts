@@ -1,18 +1,16 @@
 import { billingTermsAt } from "../accounts/billing-terms-store.ts";
 import { NO_TERMS, readTerms } from "../accounts/billing-terms.ts";
 import { listSubscriptions } from "../accounts/subscription-store.ts";
-import { subscriptionAt, type Subscription } from "../accounts/subscription.ts";
-import type { CatalogHistory, PricedPlan } from "../catalog/history-store.ts";
+import { subscriptionAt } from "../accounts/subscription.ts";
+import type { CatalogHistory } from "../catalog/history-store.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
-import { planParts, plansIn, windowsOfMonth } from "../usage/plan-use.ts";
-import { windowSums, type WindowSums } from "../usage/window-sums-store.ts";
 import { billedFor, feeBilledFor } from "./billed.ts";
 import type { InvoiceInput } from "./compose.ts";
 import { earlierMonths, invoicesBefore, type EarlierMonth, type IssuedInvoice } from "./earlier-store.ts";
 import type { BillingPeriod } from "./period-store.ts";
-import type { PricedMonth } from "./priced-month.ts";
+import { plannedMonth, withUsage, type PlannedMonth } from "./planned-month.ts";
 
 export interface BillingStores {
   db: Db;
@@ -25,13 +23,6 @@ export interface Asked {
   next: { window: Window; monthMs: number };
   /** What the invoice says it is for. */
   shown: Window;
-}
-
-/** A month whose plans are known, before its usage is read. */
-interface PlannedMonth extends EarlierMonth {
-  account: string;
-  history: readonly Subscription[];
-  priced: Map<string, PricedPlan>;
 }
 
 interface PlannedInvoice {
@@ -109,42 +100,3 @@ async function plan({ db, catalogs }: BillingStores, asked: readonly Asked[], no
     }),
   );
 }
-
-async function plannedMonth(
-  catalogs: CatalogHistory,
-  account: string,
-  { window, monthMs }: EarlierMonth,
-  history: readonly Subscription[],
-  now: number,
-): Promise<PlannedMonth> {
-  const plans = plansIn(history, window);
-  const priced = await Promise.all(plans.map(async (p) => [p.plan, await catalogs.planAt(p.plan, p.firstAt, now)] as const));
-  return { account, window, monthMs, history, priced: new Map(priced) };
-}
-
-/** Reads the usage of the months that can cost something, all in one statement, and parts it by plan. */
-async function withUsage(db: Db, months: readonly PlannedMonth[]): Promise<Map<PlannedMonth, PricedMonth>> {
-  const charged = months.filter(({ priced }) => [...priced.values()].some(({ plan: { charges } }) => Object.keys(charges).length > 0));
-  const windows = charged.map(windowsOfMonth);
-  const gauges = new Set(charged.flatMap(({ priced }) => [...priced.values()].flatMap(chargedGauges)));
-  const sums = await windowSums(db, windows.flat(), [...gauges]);
-  const usage = new Map<PlannedMonth, WindowSums[]>();
-  let read = 0;
-  charged.forEach((month, i) => {
-    const count = windows[i]?.length ?? 0;
-    usage.set(month, sums.slice(read, (read += count)));
-  });
-  return new Map(
-    months.map((month) => {
-      const { account, window, monthMs, history, priced } = month;
-      const parts = planParts(month, usage.get(month) ?? []).flatMap((part) => {
-        const known = priced.get(part.plan);
-        return known ? [{ ...part, priced: known }] : [];
-      });
-      return [month, { account, window, monthMs, history, parts }] as const;
-    }),
-  );
-}
-
-const chargedGauges = ({ plan: { charges }, version }: PricedPlan): string[] =>
-  version.catalog.meters.filter(({ name, kind }) => kind === "gauge" && Object.hasOwn(charges, name)).map(({ name }) => name);

@@ -11,6 +11,7 @@ import { gather, type BillingStores } from "./gather.ts";
 import { invoiceId, type Invoice } from "./invoice.ts";
 import { findInvoice, listInvoices, markPaid, markVoid } from "./invoice-store.ts";
 import { draftPeriods, openPeriod } from "./period-store.ts";
+import { simulate, type SimulatedInvoice, type Simulation } from "./simulate.ts";
 
 export interface InvoicingOptions {
   /** How long after a month's end its invoice stays a draft, for usage that comes late; 24 where left out. */
@@ -80,6 +81,12 @@ export class Invoicing {
       period: period.window,
       draftedAt: period.window.end,
     };
+  }
+
+  /** Recorded usage under another plan (simulate.ts), from everything answered so far. Throws `not_found`, `validation_failed`. */
+  async simulate(asked: Simulation, now: number): Promise<SimulatedInvoice> {
+    await this.#book(asked.account);
+    return simulate(this.#stores, asked, now);
   }
 
   /** Finalizes a draft before its grace is over. One that is final already stays as it is. Throws `not_found`, `conflict`. */

@@ -43,7 +43,7 @@ describe("who may see and do what", () => {
     expect((await t.send("GET", "/v1/invoices/upcoming", { account: "acct_nobody" })).status).toBe(404);
     expect((await t.send("GET", "/v1/invoices")).status).toBe(400);
     expect((await t.send("GET", `/v1/invoices/inv_${"x".repeat(20)}`)).status).toBe(404);
-    expect((await t.send("GET", "/v1/invoices/inv_short")).status).toBe(400);
+    expect((await t.send("GET", "/v1/invoices/inv_short")).status).toBe(404);
     expect((await t.send("GET", `/v1/invoices/${invoice.id}/lines/9`)).status).toBe(404);
   });
 

@@ -42,6 +42,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   postgres: /^src\/stores\//,
   fastify: /^src\/http\//,
   bullmq: /^jobs\//,
+  pdfkit: /^src\/invoices\/pdf\.ts$/,
   "prom-client": /^src\/http\//,
   "@opentelemetry/api": /^(src\/http|jobs)\//,
   nodemailer: /^src\/notifications\//,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { amountDue, INVOICE_STATES, LINE_KINDS, type Invoice } from "../../invoices/invoice.ts";
+import { amountDue, INVOICE_STATES, LINE_KINDS, type Invoice, type InvoiceLine } from "../../invoices/invoice.ts";
 import { iso } from "../../kernel/window.ts";
 
 const instant = z.iso.datetime();
@@ -75,6 +75,24 @@ export const invoiceSchema = z.object({
   payment: z.string().nullable(),
 });
 
+/** What a simulation answers: an invoice nobody is sent. */
+export const simulatedSchema = z.object({
+  account: z.string(),
+  plan: z.string(),
+  catalogVersion: z.int(),
+  currency: z.string(),
+  period: span,
+  lines: z.array(lineSchema.omit({ id: true })),
+  subtotalUsdMicros: micros,
+  taxUsdMicros: micros,
+  totalUsdMicros: micros,
+  actualUsdMicros: micros,
+});
+
+/** What lines come to before tax. */
+export const subtotal = (lines: readonly InvoiceLine[]): number =>
+  lines.reduce((sum, line) => (line.kind === "tax" ? sum : sum + line.amountUsdMicros), 0);
+
 const dated = (at: number | null): string | null => (at === null ? null : iso(at));
 
 /** An invoice as the API tells it. `graceMs` after its month's end a draft is finalized. */
@@ -84,7 +102,7 @@ export function invoiceAnswer(invoice: Invoice, graceMs: number): z.infer<typeof
     ...invoice,
     period: { start: iso(period.start), end: iso(period.end) },
     lines: lines.map((line, i) => ({ ...line, id: `${invoice.id}.${i + 1}` })),
-    subtotalUsdMicros: lines.reduce((sum, line) => (line.kind === "tax" ? sum : sum + line.amountUsdMicros), 0),
+    subtotalUsdMicros: subtotal(lines),
     amountDueUsdMicros: amountDue(invoice),
     draftedAt: iso(invoice.draftedAt),
     finalizesAt: iso(period.end + graceMs),

@@ -2,6 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
 import { invoiceCsv } from "../../invoices/csv.ts";
+import { invoicePdf } from "../../invoices/pdf.ts";
 import { validationFailed } from "../../kernel/errors.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow, principalOf } from "../auth.ts";
@@ -54,19 +55,42 @@ export function invoiceRoutes(app: App, engine: Engine): void {
     },
   });
 
+  documentRoutes(app, engine);
+}
+
+/** An invoice as a file. */
+function documentRoutes(app: App, engine: Engine): void {
+  const read = allow("account", "read_only", "admin");
+  const find = (request: FastifyRequest<{ Params: z.infer<typeof invoiceParams> }>) =>
+    engine.invoices.find(request.params.invoice, seenBy(request), engine.clock.now());
+  const named = (name: string): string => `attachment; filename="${name}"`;
   app.route({
     method: "GET",
     url: "/v1/invoices/:invoice.csv",
     ...read,
     schema: { tags, summary: "One invoice's lines as CSV", params: invoiceParams, produces: ["text/csv"], response: { 200: z.string() } },
     handler: async (request, reply) => {
-      const found = await engine.invoices.find(request.params.invoice, seenBy(request), engine.clock.now());
-      const name = `${found.id}.csv`;
-      return reply
-        .type("text/csv; charset=utf-8")
-        .header("content-disposition", `attachment; filename="${name}"`)
-        .serializer((text: string) => text)
-        .send(invoiceCsv(found));
+      const found = await find(request);
+      const serialized = reply.type("text/csv; charset=utf-8").header("content-disposition", named(`${found.id}.csv`));
+      return serialized.serializer((text: string) => text).send(invoiceCsv(found));
+    },
+  });
+  app.route({
+    method: "GET",
+    url: "/v1/invoices/:invoice.pdf",
+    ...read,
+    schema: {
+      tags,
+      summary: "One invoice as a PDF",
+      params: invoiceParams,
+      produces: ["application/pdf"],
+      response: { 200: z.unknown().meta({ type: "string", format: "binary" }) },
+    },
+    handler: async (request, reply) => {
+      const found = await find(request);
+      const serialized = reply.type("application/pdf").header("content-disposition", named(`${found.id}.pdf`));
+      // A buffer goes out as it is, past every serializer.
+      return serialized.send(await invoicePdf(found));
     },
   });
 }

@@ -86,6 +86,12 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
   postReservationsByIdRelease: () => ({}),
   putUsageCapsByMeter: () => ({ period: "day", capValue: 1 }),
   postPricingRate: () => ({ charge: { model: "per_unit", unitSize: 1, priceUsdMicros: "1" }, quantity: 1 }),
+  postPricingSimulate: (p) => ({
+    account: p.account,
+    plan: { key: "tried", name: "Tried", subscriptionUsdMicrosPerMonth: 0 },
+    from: "2026-11-01T00:00:00Z",
+    to: "2026-11-02T00:00:00Z",
+  }),
   putCatalog: () => ({}),
   putAccountsByAccount: (p) => ({ name: `Name ${p.mark}`, plan: "free" }),
   putAccountsByAccountSubscription: () => ({ plan: "free" }),

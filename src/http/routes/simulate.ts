@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { parsePlan } from "../../catalog/parse.ts";
+import { planSchema } from "../../catalog/schema.ts";
+import type { Engine } from "../../engine.ts";
+import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
+import { iso, parseInstant } from "../../kernel/window.ts";
+import type { App } from "../app.ts";
+import { allow, ownAccount } from "../auth.ts";
+import { simulatedSchema, subtotal } from "./invoice-answers.ts";
+
+const TIME_LENGTH_MAX = 40;
+const instant = z
+  .string()
+  .max(TIME_LENGTH_MAX)
+  .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
+
+/** `POST /v1/pricing/simulate`. */
+export function simulateRoutes(app: App, engine: Engine): void {
+  app.route({
+    method: "POST",
+    url: "/v1/pricing/simulate",
+    ...allow("admin", "account", "read_only"),
+    schema: {
+      tags: ["pricing"],
+      summary: "The invoice an account would have had under another plan",
+      description:
+        "Recorded usage from `from` to `to`, both widened to whole hours, at most 36 billing months. Each billing month has its own allowances and bears its own fee, " +
+        "prorated where the span has only a part of it. `actualUsdMicros` is the same span under the plans the account really had.",
+      body: z.strictObject({ account: z.string().regex(ACCOUNT_PATTERN), plan: planSchema, from: instant, to: instant }),
+      response: { 200: simulatedSchema },
+    },
+    handler: async (request) => {
+      const { account, plan, from, to } = request.body;
+      const { catalog, version } = engine.inForce;
+      const asked = { account: ownAccount(request, account), plan: parsePlan(catalog, plan), version: engine.inForce };
+      const span = { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 };
+      const { lines, period, ...found } = await engine.invoices.simulate({ ...asked, ...span }, engine.clock.now());
+      const shown = {
+        period: { start: iso(period.start), end: iso(period.end) },
+        subtotalUsdMicros: subtotal(lines),
+        catalogVersion: version,
+      };
+      return { ...found, ...shown, lines };
+    },
+  });
+}

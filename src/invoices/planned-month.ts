@@ -1,0 +1,54 @@
+import type { Subscription } from "../accounts/subscription.ts";
+import type { CatalogHistory, PricedPlan } from "../catalog/history-store.ts";
+import type { Db } from "../stores/database.ts";
+import { planParts, plansIn, windowsOfMonth } from "../usage/plan-use.ts";
+import { windowSums, type WindowSums } from "../usage/window-sums-store.ts";
+import type { EarlierMonth } from "./earlier-store.ts";
+import type { PricedMonth } from "./priced-month.ts";
+
+/** A month whose plans are known, before its usage is read. */
+export interface PlannedMonth extends EarlierMonth {
+  account: string;
+  history: readonly Subscription[];
+  priced: Map<string, PricedPlan>;
+}
+
+/** Which plans a month was under, and what each cost by the catalogue of its first hour. */
+export async function plannedMonth(
+  catalogs: CatalogHistory,
+  account: string,
+  { window, monthMs }: EarlierMonth,
+  history: readonly Subscription[],
+  now: number,
+): Promise<PlannedMonth> {
+  const plans = plansIn(history, window);
+  const priced = await Promise.all(plans.map(async (p) => [p.plan, await catalogs.planAt(p.plan, p.firstAt, now)] as const));
+  return { account, window, monthMs, history, priced: new Map(priced) };
+}
+
+/** Reads the usage of the months that can cost something, all in one statement, and parts it by plan. */
+export async function withUsage(db: Db, months: readonly PlannedMonth[]): Promise<Map<PlannedMonth, PricedMonth>> {
+  const charged = months.filter(({ priced }) => [...priced.values()].some(({ plan: { charges } }) => Object.keys(charges).length > 0));
+  const windows = charged.map(windowsOfMonth);
+  const gauges = new Set(charged.flatMap(({ priced }) => [...priced.values()].flatMap(chargedGauges)));
+  const sums = await windowSums(db, windows.flat(), [...gauges]);
+  const usage = new Map<PlannedMonth, WindowSums[]>();
+  let read = 0;
+  charged.forEach((month, i) => {
+    const count = windows[i]?.length ?? 0;
+    usage.set(month, sums.slice(read, (read += count)));
+  });
+  return new Map(
+    months.map((month) => {
+      const { account, window, monthMs, history, priced } = month;
+      const parts = planParts(month, usage.get(month) ?? []).flatMap((part) => {
+        const known = priced.get(part.plan);
+        return known ? [{ ...part, priced: known }] : [];
+      });
+      return [month, { account, window, monthMs, history, parts }] as const;
+    }),
+  );
+}
+
+const chargedGauges = ({ plan: { charges }, version }: PricedPlan): string[] =>
+  version.catalog.meters.filter(({ name, kind }) => kind === "gauge" && Object.hasOwn(charges, name)).map(({ name }) => name);
