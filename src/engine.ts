@@ -31,7 +31,7 @@ import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
-import { openPostgres, reachPostgres, type Db } from "./stores/database.ts";
+import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
 import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
 import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
@@ -52,7 +52,9 @@ const RETELL_MS = 1_000;
 /** Weir without its front doors: everything `http/`, `jobs/`, `state/` and a library user call. */
 export class Engine {
   readonly clock: Clock;
+  /** Postgres as the house sees it, and as whoever sent the present request may (stores/database.ts): routes use the latter. */
   readonly db: Db;
+  readonly walled: Db;
   readonly gate: Gate;
   readonly limits: LimitChanges;
   /** The keys in use. */
@@ -77,15 +79,11 @@ export class Engine {
   #version: CatalogVersion;
   #closed = false;
 
-  constructor(
-    options: EngineOptions,
-    postgres: { db: Db; close(): Promise<void> },
-    redis: { hot: RedisServers; background: RedisServers },
-    version: CatalogVersion,
-  ) {
+  constructor(options: EngineOptions, postgres: Postgres, redis: { hot: RedisServers; background: RedisServers }, version: CatalogVersion) {
     const prefix = options.redisPrefix ?? "weir:";
     this.clock = options.clock;
     this.db = postgres.db;
+    this.walled = postgres.walled;
     this.#closePostgres = () => postgres.close();
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
@@ -105,7 +103,7 @@ export class Engine {
     this.denials = new DenialLog(this.#background.counters);
     const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
     this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
-    this.limits = new LimitChanges(this.#stores, this.#loader);
+    this.limits = new LimitChanges(this.#onBehalf, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
     redis.hot.onDoubt(() => unbooked.renew());
@@ -115,6 +113,11 @@ export class Engine {
     this.#every(RECALL_POLL_MS, () => this.#recall.look());
     this.#every(KEY_USES_MS, () => this.keys.noteUses());
     this.#every(RETELL_MS, async () => void (await Promise.all([this.#events, this.gate.leases].map((o) => o.retell(this.clock.now())))));
+  }
+
+  /** The stores, for what a request asks for in its sender's name. */
+  get #onBehalf(): GateStores {
+    return { ...this.#stores, db: this.walled };
   }
 
   /** The catalogue in force. */
@@ -133,18 +136,18 @@ export class Engine {
 
   /** Merges `patch` into the catalogue (products, meters, operations, plans by key) and puts the result into force. */
   async applyCatalog(patch: unknown): Promise<CatalogVersion & { applied: boolean }> {
-    const applied = await applyCatalog(this.db, mergeCatalog(this.catalog, patch), this.clock.now());
+    const applied = await applyCatalog(this.walled, mergeCatalog(this.catalog, patch), this.clock.now());
     this.#version = applied;
     return applied;
   }
 
   /** Everything an account has used, is lent and has left, including every answered check. */
   usage(account: string): Promise<UsageReport> {
-    return usageReport({ ...this.#stores, catalogs: this.catalogs }, this.#loader, account, this.clock.now());
+    return usageReport({ ...this.#onBehalf, catalogs: this.catalogs }, this.#loader, account, this.clock.now());
   }
 
   caps(account: string): Promise<CapReport[]> {
-    return capReports(this.#stores, this.#loader, account, this.clock.now());
+    return capReports(this.#onBehalf, this.#loader, account, this.clock.now());
   }
 
   /** Counts usage after the fact: CloudEvents, each once by source and id. What is answered is durable and in `usage`. */
@@ -154,7 +157,7 @@ export class Engine {
 
   /** Appends a correction of a counter, in force for the next check. `by` is the id of the operator's key. */
   correct(account: string, request: CorrectionRequest, by: string): Promise<Correction> {
-    return correct(this.#stores, this.#loader, account, request, { by, now: this.clock.now() });
+    return correct(this.#onBehalf, this.#loader, account, request, { by, now: this.clock.now() });
   }
 
   /** Takes measured sizes of objects for the truth; answers those that differed. */

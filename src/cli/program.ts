@@ -40,6 +40,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "measure State's objects and reconcile their stored bytes",
     load: () => import("./commands/recount.ts"),
   },
+  migrate: { group: OPERATE, summary: "bring the database to this schema", load: () => import("./commands/migrate.ts") },
+  roles: { group: OPERATE, summary: "users of the database, each with what it needs", load: () => import("./commands/roles.ts") },
+  audit: {
+    group: OPERATE,
+    summary: "who did what to which account, and whether that log is sound",
+    load: () => import("./commands/audit.ts"),
+  },
   doctor: { group: OPERATE, summary: "what is wrong, and what to do", load: () => import("./commands/doctor.ts") },
 };
 

@@ -8,7 +8,7 @@ const SLOW_MS = 20;
 const ms = (n: number): string => `${n.toFixed(n < 10 ? 2 : 0)} ms a round trip`;
 
 export function postgresFindings(facts: PostgresFacts): Finding[] {
-  const { version, latencyMs, applied, pending, changed, unknown } = facts;
+  const { version, latencyMs, applied, pending, changed, unknown, walled } = facts;
   const found = `PostgreSQL ${version}, ${ms(latencyMs)}`;
   const slow = warning("postgres", found, "Postgres is far away or overloaded: put it nearer to the API.");
   const findings = [latencyMs > SLOW_MS ? slow : ok("postgres", found)];
@@ -19,8 +19,15 @@ export function postgresFindings(facts: PostgresFacts): Finding[] {
   if (pending.length > 0)
     findings.push(failed("migrations", `have not run: ${pending.join(", ")}`, "Start Weir again: it migrates first."));
   if (findings.length === 1) findings.push(ok("migrations", `${applied.length} have run, the newest ${applied.at(-1) ?? "none"}`));
+  findings.push(walled ? ok("second wall", "tenants' requests see the rows of their account only") : NO_WALL);
   return findings;
 }
+
+const NO_WALL = warning(
+  "second wall",
+  "Postgres has no role for tenants' requests: that they see their own rows is up to the statements alone",
+  "Let an administrator of the server run `weir roles`, or that user who migrates make roles.",
+);
 
 export function redisFindings(facts: RedisFacts): Finding[] {
   const { version, runId, latencyMs, usedBytes, maxBytes } = facts;

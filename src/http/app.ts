@@ -11,9 +11,11 @@ import type { State } from "../state/state.ts";
 import { Authenticator } from "./auth.ts";
 import { readAsJson } from "./body.ts";
 import { brokenRequests } from "./broken-requests.ts";
+import { registerCallers } from "./caller.ts";
 import { openApiDocument, openApiTransform } from "./openapi.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { capRoutes } from "./routes/caps.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { checkRoutes, reservationRoutes } from "./routes/check.ts";
@@ -65,7 +67,8 @@ declare module "fastify" {
 const BODY_BYTES_MAX = 1024 * 1024;
 /** From the first byte of a request to its last; a client that dribbles is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;
-const HEADERS_TIMEOUT_MS = 5_000;
+/** Counted from when a connection is made: thousands that come at once wait for one another, and are no attack. */
+const HEADERS_TIMEOUT_MS = 20_000;
 const CONNECTION_CHECK_MS = 1_000;
 /** Idle connections are kept this long: longer than common load balancers keep theirs. */
 const KEEP_ALIVE_MS = 72_000;
@@ -114,7 +117,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
-    return503OnClosing: true,
+    // Refused by a hook (problems.ts), in the words that every refusal has.
+    return503OnClosing: false,
     forceCloseConnections: "idle",
     ...brokenRequests,
   }).withTypeProvider<ZodTypeProvider>();
@@ -128,6 +132,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerProblems(app);
   if (options.profile === "tovuk") registerTovukProfile(app);
   registerSecurityHeaders(app);
+  registerCallers(app, options.engine);
   app.removeAllContentTypeParsers();
   readAsJson(app, "application/json");
   app.addHook("onRoute", (route) => {
@@ -182,6 +187,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   creditNoteRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
+  auditRoutes(app, engine);
   objectRoutes(app, engine);
   recountRoutes(app, { engine, state });
   doctorRoutes(app, engine);

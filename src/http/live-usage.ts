@@ -1,5 +1,6 @@
 import type { Engine } from "../engine.ts";
 import type { RecentDenial } from "../gate/denial-log.ts";
+import { onOwnBehalf } from "../kernel/caller.ts";
 import { monotonicMs, sleep } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { UsageReport } from "../usage/report.ts";
@@ -51,8 +52,9 @@ export class LiveUsage {
     // A newcomer is told at once; the others see a repeated figure, which changes nothing.
     watched.usage = watched.denials = "";
     this.#count += 1;
-    if (this.#running) void this.#look(account, watched);
-    else void this.#run();
+    // One look serves many requests: it is nobody's in particular.
+    if (this.#running) void onOwnBehalf(() => this.#look(account, watched));
+    else void onOwnBehalf(() => this.#run());
     return () => {
       if (!watched.watchers.delete(watcher)) return;
       this.#count -= 1;

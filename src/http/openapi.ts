@@ -59,7 +59,7 @@ export const openApiDocument: SwaggerTransformObject = (document) => {
 const PROBLEM_REFERENCE = { $ref: "#/components/responses/Problem" };
 
 /** `get /v1/usage/caps/{meter}` → `getUsageCapsByMeter`. */
-function operationId(method: string, url: string): string {
+export function operationId(method: string, url: string): string {
   const words = url.replace("/v1", "").split("/").filter(Boolean);
   const named = words.map((word) => (word.startsWith(":") ? `By${capital(word.slice(1))}` : word.split(/[-.]/).map(capital).join("")));
   return method + named.join("");

@@ -12,6 +12,13 @@ const FIELD_TEXT_MAX = 300;
 /** Makes every error, whoever throws it, one problem document. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError | WeirError>(sendProblem);
+  let closing = false;
+  app.addHook("preClose", async () => void (closing = true));
+  app.addHook("onRequest", (_request, reply, done) => {
+    if (!closing) return done();
+    void reply.header("connection", "close");
+    done(new WeirError("unavailable", "This process is stopping; another one will take the request.", { retryAfterSeconds: 1 }));
+  });
   app.setNotFoundHandler((request) => {
     throw new WeirError("not_found", `There is no ${request.method} ${pathOf(request.url)}.`);
   });

@@ -32,6 +32,7 @@ const tombstoneSchema = z.strictObject({
  */
 export class Deletions {
   readonly #db: Db;
+  readonly #walled: Db;
   readonly #context: StateContext;
   readonly #stopping = new AbortController();
   /** By tombstone path: the purges that run, and the deletions that Postgres has not confirmed. */
@@ -40,8 +41,10 @@ export class Deletions {
   /** By tombstone path: the names whose purge is not done. */
   readonly #pending = new Map<string, string>();
 
-  constructor(db: Db, context: StateContext) {
+  /** `walled` for what a request asks for; a sweep looks after the namespaces of all accounts, whoever's request began it. */
+  constructor(db: Db, walled: Db, context: StateContext) {
     this.#db = db;
+    this.#walled = walled;
     this.#context = context;
   }
 
@@ -63,7 +66,7 @@ export class Deletions {
       this.#context.files.bar(namespace);
       this.#pending.set(path, nameOf(namespace));
       await createDurably(path, JSON.stringify(namespace));
-      ended = await endNamespace(this.#db, namespace, this.#context.clock.now());
+      ended = await endNamespace(this.#walled, namespace, this.#context.clock.now());
     } finally {
       // On failure nobody knows whether it ended: the namespace stays barred until a sweep has asked Postgres.
       this.#unconfirmed.delete(path);

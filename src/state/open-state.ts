@@ -18,6 +18,7 @@ export async function openState(
   const state = new State({
     folder,
     db: engine.db,
+    walled: engine.walled,
     clock: engine.clock,
     admit: admitBy(engine.gate),
     holds: holdsBy(engine.gate),

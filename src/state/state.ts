@@ -39,6 +39,8 @@ export interface StateOptions {
   /** The data plane's folder, created when missing; this process must be the only one that uses it. */
   folder: string;
   db: Db;
+  /** For what a request asks for in its sender's name; `db` unless told. */
+  walled?: Db;
   clock: Clock;
   admit: Admit;
   holds: Holds;
@@ -67,6 +69,7 @@ export class State {
   /** Delivers alarms that are due. */
   readonly alarms: Alarms;
   readonly #options: StateOptions;
+  readonly #walled: Db;
   readonly #context: StateContext;
   readonly #deletions: Deletions;
   readonly #namespaces: Namespaces;
@@ -80,8 +83,9 @@ export class State {
     this.#options = options;
     const { admit, holds, usageOf, ceilingOf, clock, onTrouble, egress, profile } = options;
     this.#context = { files: new ObjectFiles(resolve(options.folder)), admit, holds, usageOf, clock, onTrouble };
-    this.#deletions = new Deletions(options.db, this.#context);
-    this.#namespaces = new Namespaces({ ...options, context: this.#context, deletions: this.#deletions });
+    this.#walled = options.walled ?? options.db;
+    this.#deletions = new Deletions(options.db, this.#walled, this.#context);
+    this.#namespaces = new Namespaces({ ...options, db: this.#walled, context: this.#context, deletions: this.#deletions });
     this.#awake = new Awake(this.#context);
     this.#rooms = new Rooms(this.#context, this.#awake, ceilingOf);
     this.alarms = new Alarms(options.db, { ...this.#context, awake: this.#awake, egress, profile }, ceilingOf);
@@ -188,11 +192,11 @@ export class State {
 
   /** The service's settings; null when it was never set up. Not metered: it is no State call. */
   getService(account: string, service: string): Promise<Service | null> {
-    return findService(this.#options.db, account, service);
+    return findService(this.#walled, account, service);
   }
 
   async putService(account: string, service: string, change: { workerUrl?: string | null | undefined }): Promise<Service> {
-    const set = await upsertService(this.#options.db, account, service, change, this.#options.clock.now());
+    const set = await upsertService(this.#walled, account, service, change, this.#options.clock.now());
     await this.alarms.wakeService(account, service);
     return set;
   }

@@ -1,15 +1,20 @@
 import { readFileSync } from "node:fs";
 import { CompiledQuery, Kysely } from "kysely";
 import postgres from "postgres";
+import { currentCaller } from "../kernel/caller.ts";
 import { WeirError, unavailable } from "../kernel/errors.ts";
 import { ARRAY_TYPES } from "./array-types.ts";
-import { postgresDialect } from "./postgres-dialect.ts";
+import { onPool, postgresDialect, type Run } from "./postgres-dialect.ts";
 import type { Database } from "./schema.ts";
+import { Sessions, TENANT_ROLE, type Client, type Connect } from "./sessions.ts";
 
 export type Db = Kysely<Database>;
 
 /** Connections a process holds. Two cores serve about 10 statements at once; more only queue inside Postgres. */
 const POOL_SIZE = 10;
+/** Of them for statements on somebody's behalf: tenants' requests, and what operators change. Opened when they are needed. */
+const TENANT_SESSIONS = 4;
+const OPERATOR_SESSIONS = 2;
 const CONNECT_TIMEOUT_S = 5;
 /** No statement of Weir's is meant to take a second; ten is a fault. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -21,7 +26,13 @@ const CALL_TIMEOUT_MS = 12_000;
 const UNDOCUMENTED = { max_pipeline: 1 };
 
 export interface Postgres {
+  /** Postgres as the house itself sees it: every account's rows. */
   db: Db;
+  /**
+   * Postgres as whoever sent the present request may see it: a tenant sees the rows of its own account, whatever the statement says, and
+   * what changes is put down to the key that asked. Outside a request the same as `db`.
+   */
+  walled: Db;
   close(): Promise<void>;
 }
 
@@ -30,11 +41,20 @@ export interface Postgres {
  * postgres.js can report a transaction as done whose backend died in the middle (DESIGN §3, "Drivers bite").
  */
 export function openPostgres(url: string, options: { poolSize?: number } = {}): Postgres {
-  const client = postgres(url, {
-    max: options.poolSize ?? POOL_SIZE,
+  const client = connect(url, { max: options.poolSize ?? POOL_SIZE });
+  const db = new Kysely<Database>({ dialect: postgresDialect(onPool(client)) });
+  const behalf = new Behalf(client, (settings) => (onclose) => connect(url, { max: 1, onclose }, settings));
+  const walled = new Kysely<Database>({ dialect: postgresDialect(behalf.run) });
+  // Not db.destroy(): it would wait for ever on a connection whose server is gone.
+  return { db, walled, close: async () => void (await Promise.all([client.end({ timeout: 2 }), behalf.close()])) };
+}
+
+function connect(url: string, options: { max: number; onclose?: () => void }, settings: Record<string, string> = {}): Client {
+  return postgres(url, {
     connect_timeout: CONNECT_TIMEOUT_S,
     idle_timeout: 60,
     ...UNDOCUMENTED,
+    ...options,
     fetch_types: false,
     types: { bigint: postgres.BigInt, ...ARRAY_TYPES },
     connection: {
@@ -45,12 +65,44 @@ export function openPostgres(url: string, options: { poolSize?: number } = {}): 
       TimeZone: "UTC",
       // Booking statements take arrays of any length: the generic plan made after five runs took 70 ms for what takes 8.
       plan_cache_mode: "force_custom_plan",
+      ...settings,
     },
     onnotice: () => {},
   });
-  const db = new Kysely<Database>({ dialect: postgresDialect(client) });
-  // Not db.destroy(): it would wait for ever on a connection whose server is gone.
-  return { db, close: () => client.end({ timeout: 2 }) };
+}
+
+/** Sends each statement the way that its caller's are sent. */
+class Behalf {
+  readonly #client: Client;
+  readonly #connectWith: (settings: Record<string, string>) => Connect;
+  readonly #operators: Sessions;
+  #tenants: Sessions | null = null;
+
+  constructor(client: Client, connectWith: (settings: Record<string, string>) => Connect) {
+    this.#client = client;
+    this.#connectWith = connectWith;
+    this.#operators = new Sessions(OPERATOR_SESSIONS, connectWith({ "weir.caller_required": "on" }));
+  }
+
+  readonly run: Run = async (sql, parameters) => {
+    const caller = currentCaller();
+    if (caller === null || (caller.account === null && !caller.changes)) return onPool(this.#client)(sql, parameters);
+    const sessions = caller.account === null ? this.#operators : (this.#tenants ?? (await this.#openTenants()));
+    return sessions.run(caller, sql, parameters);
+  };
+
+  async close(): Promise<void> {
+    await Promise.all([this.#operators.close(), this.#tenants?.close()]);
+  }
+
+  /** Where the role is not there, or not for this user, there is no second wall; the doctor says so. */
+  async #openTenants(): Promise<Sessions> {
+    const [row] = await this.#client<{ wall: boolean }[]>`
+      select exists (select from pg_roles where rolname = ${TENANT_ROLE} and pg_has_role(current_user, oid, 'MEMBER')) as wall`;
+    const role: Record<string, string> = row?.wall === true ? { role: TENANT_ROLE } : {};
+    this.#tenants ??= new Sessions(TENANT_SESSIONS, this.#connectWith({ ...role, "weir.caller_required": "on" }));
+    return this.#tenants;
+  }
 }
 
 /** Reads `sql/queries/<name>.sql`, once: a long set-based statement lives in a file of its own. */

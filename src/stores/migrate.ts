@@ -26,8 +26,7 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
   try {
     // A session lock, so that it covers every file; it falls with the connection should we die.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await sql`create table if not exists weir_migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
-    const done = new Map((await sql`select name, sha256 from weir_migrations`).map((r) => [String(r["name"]), String(r["sha256"])]));
+    const done = await ranBefore(sql);
     const files = migrationFiles();
     const ahead = [...done.keys()].filter((name) => !files.some((file) => file.name === name));
     if (ahead.length > 0) throw new Error(`The database is ahead of this Weir: it has ${ahead.join(", ")}. Start a newer Weir.`);
@@ -41,8 +40,18 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
       await sql.unsafe(`begin;\n${text}\ninsert into weir_migrations (name, sha256) values ('${name}', '${hash}');\ncommit;`).simple();
       applied.push(name);
     }
+    // Tables that have come stand behind the wall, and are watched, like those that were there.
+    if (applied.length > 0) await sql`select weir_watch_tables(), weir_build_walls()`;
     return { applied };
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+/** What has run, with its hash. A user who may not make tables is not asked to where there is nothing to do. */
+async function ranBefore(sql: postgres.Sql): Promise<Map<string, string>> {
+  const [found] = await sql`select to_regclass('weir_migrations') is not null as there`;
+  if (found?.["there"] !== true)
+    await sql`create table if not exists weir_migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
+  return new Map((await sql`select name, sha256 from weir_migrations`).map((r) => [String(r["name"]), String(r["sha256"])]));
 }

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { monotonicMs } from "../kernel/clock.ts";
 import { reachPostgres, type Db } from "./database.ts";
 import { migrationFiles } from "./migrate.ts";
+import { TENANT_ROLE } from "./sessions.ts";
 
 /** What Postgres says of itself and of its schema. */
 export interface PostgresFacts {
@@ -16,6 +17,8 @@ export interface PostgresFacts {
   changed: string[];
   /** Migrations of a newer program. */
   unknown: string[];
+  /** Tenants' requests run as a role that sees one account's rows (sql/migrations/0025). */
+  walled: boolean;
 }
 
 /** Asks the database about itself; throws `unavailable`. */
@@ -35,6 +38,15 @@ export async function postgresFacts(db: Db): Promise<PostgresFacts> {
     applied: [...hashes.keys()],
     pending: files.filter((file) => !hashes.has(file.name)).map((file) => file.name),
     changed: files.filter((file) => hashes.has(file.name) && hashes.get(file.name) !== file.sha256).map((file) => file.name),
+    walled: await hasWall(db),
     unknown: [...hashes.keys()].filter((name) => !files.some((file) => file.name === name)),
   };
+}
+
+async function hasWall(db: Db): Promise<boolean> {
+  const { rows } = await reachPostgres(
+    sql<{ wall: boolean }>`
+      select exists (select from pg_roles where rolname = ${TENANT_ROLE} and pg_has_role(current_user, oid, 'MEMBER')) as wall`.execute(db),
+  );
+  return rows[0]?.wall ?? false;
 }

@@ -8,19 +8,27 @@ import {
   type Driver,
   type QueryResult,
 } from "kysely";
-import type { ParameterOrJSON, Sql } from "postgres";
+import type { ParameterOrJSON, Row, RowList } from "postgres";
+import type { Client } from "./sessions.ts";
 
-type Client = Sql<{ bigint: bigint }>;
+/** Runs one statement. */
+export type Run = (sql: string, parameters: readonly unknown[]) => Promise<RowList<Row[]>>;
+
+/** Runs statements on whichever connection of a pool is free. */
+export const onPool =
+  (client: Client): Run =>
+  (sql, parameters) =>
+    client.unsafe(sql, parameters as ParameterOrJSON<bigint>[], { prepare: true });
 
 /**
  * Kysely over postgres.js without reserving a connection for each query: when the backend of a reserved one dies, the driver hands the
  * dead connection out again, and the next query on it ends the process with an uncaught TypeError (seen at every
  * pg_terminate_backend). Weir needs no reservation, since whatever must be atomic is one statement; transactions are refused.
  */
-export function postgresDialect(client: Client): Dialect {
+export function postgresDialect(run: Run): Dialect {
   return {
     createAdapter: () => new PostgresAdapter(),
-    createDriver: () => new PoolDriver(client),
+    createDriver: () => new PoolDriver(run),
     createIntrospector: (db) => new PostgresIntrospector(db),
     createQueryCompiler: () => new PostgresQueryCompiler(),
   };
@@ -29,8 +37,8 @@ export function postgresDialect(client: Client): Dialect {
 class PoolDriver implements Driver {
   readonly #connection: DatabaseConnection;
 
-  constructor(client: Client) {
-    this.#connection = new PoolConnection(client);
+  constructor(run: Run) {
+    this.#connection = new PoolConnection(run);
   }
 
   async init(): Promise<void> {}
@@ -57,14 +65,14 @@ class PoolDriver implements Driver {
 }
 
 class PoolConnection implements DatabaseConnection {
-  readonly #client: Client;
+  readonly #run: Run;
 
-  constructor(client: Client) {
-    this.#client = client;
+  constructor(run: Run) {
+    this.#run = run;
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    const rows = await this.#client.unsafe(sql, parameters as ParameterOrJSON<bigint>[], { prepare: true });
+    const rows = await this.#run(sql, parameters);
     const changes = rows.command === "INSERT" || rows.command === "UPDATE" || rows.command === "DELETE";
     return { rows: rows as unknown as Row[], ...(changes ? { numAffectedRows: BigInt(rows.count) } : {}) };
   }

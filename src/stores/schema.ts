@@ -36,6 +36,30 @@ export interface Database {
     last_used_at: Timestamp | null;
     replaced_by: string | null;
   };
+  audit_heads: {
+    account: string;
+    number: bigint;
+    hash: Buffer;
+  };
+  audit_log: {
+    account: string;
+    number: bigint;
+    seq: GeneratedAlways<bigint>;
+    at: Timestamp;
+    actor: string;
+    scope: string;
+    operation: string;
+    action: string;
+    target: string;
+    detail: string;
+    previous: Buffer;
+    hash: Buffer;
+  };
+  audited_tables: {
+    name: string;
+    names: string;
+    quiet: string;
+  };
   billing_periods: {
     account: string;
     period_start: Timestamp;
@@ -279,6 +303,10 @@ export interface Database {
     epoch: bigint;
     source: string;
     quantity: bigint;
+  };
+  walled_tables: {
+    name: string;
+    tenant: string;
   };
   webhooks: {
     account: string;

@@ -1,4 +1,7 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tempDir } from "../support/temp-dir.ts";
 import { startWeir, type Ran, type RunningWeir } from "./cli-weir.ts";
 
 let server: RunningWeir;
@@ -148,6 +151,27 @@ test("the catalogue's file is shown as a difference, then applied", async () => 
   expect(await feedFile("apply")).toMatchObject({ code: 0, stdout: "Version 2 is in force.\n" });
   expect((await feedFile("diff")).stdout).toBe("No changes.\n");
   expect((await weir("check --usage fax_pages=1")).code).toBe(0);
+});
+
+test("the audit log is listed, exported, verified, and held against an earlier export", async () => {
+  await said("accounts create acct_audit");
+  await said("--account acct_audit limits set log_events --period day --value 3");
+  expect(await said("audit list --of acct_audit")).toMatch(/operator \(admin\) +putUsageCapsByMeter +caps\.insert +log_events\/day/);
+  expect(await said("audit verify")).toMatch(/^Sound: \d+ entries in \d+ chains\.\n$/);
+  const dir = tempDir("audit");
+  const first = join(dir.path, "first.jsonl");
+  writeFileSync(first, (await weir("audit export")).stdout);
+  await said("--account acct_audit limits delete log_events --period day");
+  expect(await said(`audit verify --against ${first}`)).toContain("Sound");
+  expect(await said(`audit verify --file ${first}`)).toContain("Sound");
+  const forged = join(dir.path, "forged.jsonl");
+  writeFileSync(forged, readFileSync(first, "utf8").replace('"scope":"admin"', '"scope":"account"'));
+  expect(await weir(`audit verify --file ${forged}`)).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining("is not what was hashed") as string,
+  });
+  expect((await weir("audit verify --file /nonexistent")).code).toBe(2);
+  dir.remove();
 });
 
 test("the doctor finds a healthy patient", async () => {

@@ -47,6 +47,9 @@ test("every command of the contract is there, and says what it does", () => {
   const tree = Object.fromEntries(program.commands.map((c) => [c.name(), c.commands.map((s) => s.name()).toSorted()]));
   expect(tree).toEqual({
     usage: [],
+    audit: ["export", "list", "verify"],
+    migrate: [],
+    roles: [],
     limits: ["delete", "list", "set"],
     notifications: [],
     webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],

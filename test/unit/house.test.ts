@@ -16,6 +16,7 @@ const ORDER = [
   "rating",
   "catalog",
   "stores",
+  "audit",
   "accounts",
   "limits",
   "counters",
@@ -61,6 +62,11 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
     instead: "sleep of kernel/clock.ts",
     allowed:
       /^(src\/(kernel\/clock|dashboard\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
+  },
+  {
+    call: /\bengine\.db\b|\{[^}]*(?<!: )\bdb\b[^}]*\} = (?:this\.#)?engine\b/,
+    instead: "engine.walled in http/",
+    allowed: /^(?!src\/http\/)/,
   },
   { call: /\bfrom "node:timers/, instead: "sleep of kernel/clock.ts", allowed: /^src\/kernel\/clock\.ts$/ },
 ];

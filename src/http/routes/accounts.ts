@@ -58,7 +58,7 @@ function readingRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const limit = pageLimit(request.query);
       const after = createdCursor(request.query.cursor);
-      const found = await listAccounts(engine.db, {
+      const found = await listAccounts(engine.walled, {
         after: after && { createdAt: after.createdAt, account: after.id },
         limit: limit + 1,
         now: engine.clock.now(),
@@ -75,7 +75,7 @@ function readingRoutes(app: App, engine: Engine): void {
     schema: { tags, summary: "One account", params, response: { 200: accountSchema } },
     handler: async (request) => {
       const account = ownAccount(request, request.params.account);
-      const found = await findAccount(engine.db, account, engine.clock.now());
+      const found = await findAccount(engine.walled, account, engine.clock.now());
       if (!found) throw notFound(`Account ${account}`);
       return toAnswer(found);
     },

@@ -69,8 +69,8 @@ export function correctionRoutes(app: App, engine: Engine): void {
       const { account } = request.params;
       const limit = pageLimit(request.query);
       const before = numberIn(decodeCursor(request.query.cursor, 1));
-      if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
-      const found = await listCorrections(engine.db, account, before, limit + 1);
+      if (!(await findAccount(engine.walled, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+      const found = await listCorrections(engine.walled, account, before, limit + 1);
       const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([correctionNumber(last.id)]));
       return { corrections: rows.map(toAnswer), nextCursor };
     },

@@ -83,7 +83,7 @@ export function historyRoutes(app: App, engine: Engine): void {
 }
 
 async function seriesOf(engine: Engine, accountId: string, query: Query): Promise<HistoryPoint[]> {
-  const { db } = engine;
+  const { walled: db } = engine;
   const now = engine.clock.now();
   const stretch = stretchOf(query, now);
   const { name, kind } = meterOf(engine.catalog, query.meter);

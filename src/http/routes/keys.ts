@@ -174,7 +174,7 @@ function operatorKeyRoutes(app: App, engine: Engine): void {
 }
 
 async function requireAccount(engine: Engine, account: string): Promise<void> {
-  if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+  if (!(await findAccount(engine.walled, account, engine.clock.now()))) throw notFound(`Account ${account}`);
 }
 
 async function create(
@@ -185,27 +185,27 @@ async function create(
   const now = engine.clock.now();
   const expiresAt = body.expiresAt === undefined ? null : parseInstant(body.expiresAt);
   if (expiresAt !== null && expiresAt <= now) throw validationFailed([{ path: "expiresAt", message: "must lie in the future" }]);
-  const key = await createKey(engine.db, { account, scope: body.scope, name: body.name ?? null, expiresAt }, now);
+  const key = await createKey(engine.walled, { account, scope: body.scope, name: body.name ?? null, expiresAt }, now);
   return { ...toAnswer(key), key: key.key };
 }
 
 async function list(engine: Engine, account: string | null, query: PageQuery) {
   const limit = pageLimit(query);
   const before = createdCursor(query.cursor);
-  const { rows, nextCursor } = pageOf(await listKeys(engine.db, account, { before, limit: limit + 1 }), limit, (k) =>
+  const { rows, nextCursor } = pageOf(await listKeys(engine.walled, account, { before, limit: limit + 1 }), limit, (k) =>
     encodeCursor([k.createdAt, k.id]),
   );
   return { keys: rows.map(toAnswer), nextCursor };
 }
 
 async function revoke(engine: Engine, account: string | null, id: string) {
-  if (!(await revokeKey(engine.db, account, id, engine.clock.now()))) throw notFound(`Key ${id}`);
+  if (!(await revokeKey(engine.walled, account, id, engine.clock.now()))) throw notFound(`Key ${id}`);
   await engine.keys.settle();
   return { id, revoked: true as const };
 }
 
 async function rotate(engine: Engine, account: string | null, id: string, overlapSeconds = OVERLAP_SECONDS_DEFAULT) {
-  const rotated = await rotateKey(engine.db, account, id, overlapSeconds * 1_000, engine.clock.now());
+  const rotated = await rotateKey(engine.walled, account, id, overlapSeconds * 1_000, engine.clock.now());
   if (rotated === "unknown") throw notFound(`Key ${id}`);
   if (rotated === "ended") throw new WeirError("conflict", `Key ${id} has expired or was revoked: create a new one.`);
   if (rotated === "replaced") throw new WeirError("conflict", `Key ${id} was rotated before: rotate the key in its replacedBy.`);

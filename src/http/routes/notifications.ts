@@ -34,7 +34,7 @@ export function notificationRoutes(app: App, engine: Engine): void {
       const account = accountOf(request);
       const limit = pageLimit(request.query);
       const after = datedCursor(request.query.cursor);
-      const found = await listNotifications(engine.db, account, { after, limit: limit + 1 });
+      const found = await listNotifications(engine.walled, account, { after, limit: limit + 1 });
       if (found.length === 0) await requireAccount(engine, account);
       const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.createdAt, last.seq]));
       return { notifications: rows.map((row) => ({ ...row, createdAt: iso(row.createdAt) })), nextCursor };
@@ -57,5 +57,5 @@ export function datedCursor(cursor: string | undefined): { createdAt: number; se
 
 /** Throws `not_found` for an account that does not exist: an empty list would say that it does. */
 export async function requireAccount(engine: Engine, account: string): Promise<void> {
-  if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+  if (!(await findAccount(engine.walled, account, engine.clock.now()))) throw notFound(`Account ${account}`);
 }

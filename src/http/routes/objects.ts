@@ -46,7 +46,7 @@ export function objectRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const { service, namespace, sort, cursor } = request.query;
       const account = accountOf(request);
-      const found = await findAccount(engine.db, account, engine.clock.now());
+      const found = await findAccount(engine.walled, account, engine.clock.now());
       if (!found) throw notFound(`Account ${account}`);
       const ceilingBytes = findPlan(engine.catalog, found.plan)?.ceilings["stateSqliteStorageBytesPerObject"] ?? null;
       const by = sort === "storage" ? "bytes" : "change";
@@ -54,7 +54,7 @@ export function objectRoutes(app: App, engine: Engine): void {
       // Sizes are answered from the ledger: it must hold every answered check first.
       await engine.bookAccount(account);
       const where = { account, meter: STORAGE_METER, service: service ?? null, namespace: namespace ?? null };
-      const objects = await sizedObjects(engine.db, { ...where, by, after: afterOf(cursor), limit: limit + 1 });
+      const objects = await sizedObjects(engine.walled, { ...where, by, after: afterOf(cursor), limit: limit + 1 });
       const { rows, nextCursor } = pageOf(objects, limit, (last) => encodeCursor(cursorParts(last, by)));
       return {
         objects: rows.map((o) => toAnswer(o, ceilingBytes)),

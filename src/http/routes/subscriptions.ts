@@ -63,7 +63,7 @@ function readingRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const account = ownAccount(request, request.params.account);
       const now = engine.clock.now();
-      const history = (await listSubscriptions(engine.db, [account], 0)).get(account);
+      const history = (await listSubscriptions(engine.walled, [account], 0)).get(account);
       if (!history) throw notFound(`Account ${account}`);
       const current = subscriptionAt(history, now);
       const planned = history.find(({ startsAt }) => startsAt > now);
@@ -128,8 +128,8 @@ function changingRoutes(app: App, engine: Engine): void {
 function termsRoutes(app: App, engine: Engine): void {
   const termsOf = async (account: string) => {
     const now = engine.clock.now();
-    if (!(await listSubscriptions(engine.db, [account], now)).has(account)) throw notFound(`Account ${account}`);
-    return (await billingTermsAt(engine.db, [account], [now])).get(account) ?? { discounts: [], taxes: [] };
+    if (!(await listSubscriptions(engine.walled, [account], now)).has(account)) throw notFound(`Account ${account}`);
+    return (await billingTermsAt(engine.walled, [account], [now])).get(account) ?? { discounts: [], taxes: [] };
   };
 
   app.route({
@@ -156,7 +156,7 @@ function termsRoutes(app: App, engine: Engine): void {
     },
     handler: async (request) => {
       const { account } = request.params;
-      if (!(await putBillingTerms(engine.db, account, request.body, engine.clock.now()))) throw notFound(`Account ${account}`);
+      if (!(await putBillingTerms(engine.walled, account, request.body, engine.clock.now()))) throw notFound(`Account ${account}`);
       return request.body;
     },
   });

@@ -48,7 +48,7 @@ export function usageStreamRoutes(app: App, engine: Engine): void {
     },
     handler: async (request) => {
       const account = accountOf(request);
-      if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+      if (!(await findAccount(engine.walled, account, engine.clock.now()))) throw notFound(`Account ${account}`);
       return { denials: await engine.denials.recent(account), nextCursor: null };
     },
   });
@@ -67,7 +67,7 @@ export function usageStreamRoutes(app: App, engine: Engine): void {
     },
     handler: async (request, reply) => {
       const account = accountOf(request);
-      if (!(await findAccount(engine.db, account, engine.clock.now()))) throw notFound(`Account ${account}`);
+      if (!(await findAccount(engine.walled, account, engine.clock.now()))) throw notFound(`Account ${account}`);
       await stream(request, reply, (watcher) => live.watch(account, watcher), streams.signal);
       return reply;
     },

@@ -66,7 +66,7 @@ export function deliveryRoutes(app: App, engine: Engine): void {
       const account = accountOf(request);
       const { id } = await webhookOf(engine, account, request.params.id);
       const limit = pageLimit(request.query);
-      const found = await listDeliveries(engine.db, account, id, { after: datedCursor(request.query.cursor), limit: limit + 1 });
+      const found = await listDeliveries(engine.walled, account, id, { after: datedCursor(request.query.cursor), limit: limit + 1 });
       const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.createdAt, last.seq]));
       return { deliveries: rows.map(toAnswer), nextCursor };
     },
@@ -99,7 +99,7 @@ function sendRoutes(app: App, engine: Engine): void {
       const { id, deliveryId } = request.params;
       await enabled(engine, account, id);
       await show(engine, account, request.params);
-      if (!(await replayDelivery(engine.db, account, id, deliveryId, engine.clock.now())))
+      if (!(await replayDelivery(engine.walled, account, id, deliveryId, engine.clock.now())))
         throw new WeirError("conflict", `An attempt of ${deliveryId} is under way: wait for its end.`);
       return reply.code(202).send(await show(engine, account, request.params));
     },
@@ -118,7 +118,7 @@ function sendRoutes(app: App, engine: Engine): void {
     handler: async (request, reply) => {
       const account = accountOf(request);
       const { id } = await enabled(engine, account, request.params.id);
-      const deliveryId = await enqueueTest(engine.db, account, id, engine.clock.now());
+      const deliveryId = await enqueueTest(engine.walled, account, id, engine.clock.now());
       if (deliveryId === null) throw notFound(`Webhook ${id}`);
       return reply.code(202).send(await show(engine, account, { id, deliveryId }));
     },
@@ -132,7 +132,7 @@ async function enabled(engine: Engine, account: string, id: string) {
 }
 
 async function show(engine: Engine, account: string, { id, deliveryId }: { id: string; deliveryId: string }) {
-  const found = await findDelivery(engine.db, account, id, deliveryId);
+  const found = await findDelivery(engine.walled, account, id, deliveryId);
   if (!found) throw notFound(`Delivery ${deliveryId}`);
   return { ...toAnswer(found), payload: found.payload };
 }

@@ -44,7 +44,7 @@ function toAnswer(webhook: Webhook, now: number): z.infer<typeof webhookSchema> 
 
 /** The endpoint of this request's account, or `not_found`: another account's does not exist. */
 export async function webhookOf(engine: Engine, account: string, id: string): Promise<Webhook> {
-  const webhook = await findWebhook(engine.db, account, id);
+  const webhook = await findWebhook(engine.walled, account, id);
   if (!webhook) throw notFound(`Webhook ${id}`);
   return webhook;
 }
@@ -71,7 +71,7 @@ export function webhookRoutes(app: App, engine: Engine): void {
       await requireAccount(engine, account);
       const { url, events, description } = request.body;
       const wanted = { url: await checkNewUrl(url, engine.outbox.egress), events: [...new Set(events)], description: description ?? null };
-      const made = await createWebhook(engine.db, account, wanted, now);
+      const made = await createWebhook(engine.walled, account, wanted, now);
       if (!made) throw new WeirError("conflict", `An account has at most ${WEBHOOKS_MAX} webhooks: delete one first.`);
       return reply.code(201).send({ ...toAnswer(made.webhook, now), secret: secretText(made.secret) });
     },
@@ -117,7 +117,7 @@ function changeRoutes(app: App, engine: Engine): void {
     },
     handler: async (request) => {
       const { id } = request.params;
-      if (!(await deleteWebhook(engine.db, accountOf(request), id))) throw notFound(`Webhook ${id}`);
+      if (!(await deleteWebhook(engine.walled, accountOf(request), id))) throw notFound(`Webhook ${id}`);
       return { id, deleted: true as const };
     },
   });
@@ -138,7 +138,7 @@ function changeRoutes(app: App, engine: Engine): void {
       const { id } = request.params;
       const now = engine.clock.now();
       const { previousSecretSeconds } = rotationSchema.parse(request.body ?? {});
-      const rotated = await rotateSecret(engine.db, accountOf(request), id, now + previousSecretSeconds * 1000);
+      const rotated = await rotateSecret(engine.walled, accountOf(request), id, now + previousSecretSeconds * 1000);
       if (!rotated) throw notFound(`Webhook ${id}`);
       return { ...toAnswer(rotated.webhook, now), secret: secretText(rotated.secret) };
     },
@@ -156,7 +156,7 @@ function changeRoutes(app: App, engine: Engine): void {
     },
     handler: async (request) => {
       const { id } = request.params;
-      const enabled = await enableWebhook(engine.db, accountOf(request), id);
+      const enabled = await enableWebhook(engine.walled, accountOf(request), id);
       if (!enabled) throw notFound(`Webhook ${id}`);
       return toAnswer(enabled, engine.clock.now());
     },
@@ -166,7 +166,7 @@ function changeRoutes(app: App, engine: Engine): void {
 async function list(engine: Engine, account: string, query: PageQuery) {
   const limit = pageLimit(query);
   const after = createdCursor(query.cursor);
-  const found = await listWebhooks(engine.db, account, { after, limit: limit + 1 });
+  const found = await listWebhooks(engine.walled, account, { after, limit: limit + 1 });
   if (found.length === 0) await requireAccount(engine, account);
   const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.createdAt, last.id]));
   return { webhooks: rows.map((row) => toAnswer(row, engine.clock.now())), nextCursor };

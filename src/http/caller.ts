@@ -1,0 +1,67 @@
+import type { FastifyRequest, HTTPMethods, preHandlerHookHandler } from "fastify";
+import { appendAudit } from "../audit/audit-store.ts";
+import type { Engine } from "../engine.ts";
+import { onBehalfOf, type Caller } from "../kernel/caller.ts";
+import type { App } from "./app.ts";
+import { operationId } from "./openapi.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    caller: Caller | null;
+  }
+}
+
+/** What a data plane calls for every write of its own: it asks Redis, in the name of an account that was looked at already. */
+const DATA_PLANE =
+  /^\/v1\/(?:checks?|events|(?:reservations|leases)(?:\/.*)?|services\/:service\/state\/namespaces\/:namespace\/objects(?:\/.*)?)$/;
+
+/** Operations that change something which is no row of a watched table (sql/migrations/0024): told to the audit log by their name. */
+const TOLD = new Set(["postRecount", "postRecountState", "postAccountsByAccountReclaim", "putTestClock", "postTestRunJobs"]);
+
+/**
+ * Lets statements of a request know on whose behalf they run (stores/sessions.ts): a tenant's see its own account's rows alone, and what is
+ * changed is put down to the key that asked. Register it before the routes.
+ */
+export function registerCallers(app: App, engine: Engine): void {
+  app.decorateRequest("caller", null);
+  app.addHook("onRoute", (route) => {
+    if (DATA_PLANE.test(route.url)) return;
+    const operation = operationId(String(route.method).toLowerCase(), route.url);
+    route.preHandler = [named(engine, operation, changes(route.method)), ...[route.preHandler ?? []].flat()];
+    if (TOLD.has(operation)) route.preSerialization = [told(engine, operation), ...[route.preSerialization ?? []].flat()];
+  });
+  app.addHook("onResponse", (request, _reply, done) => {
+    if (request.caller) request.caller.answered = true;
+    done();
+  });
+}
+
+const changes = (method: HTTPMethods | HTTPMethods[]): boolean => ![method].flat().every((m) => m === "GET" || m === "HEAD");
+
+/** With a callback, so that all that follows runs inside. */
+function named(engine: Engine, operation: string, changing: boolean): preHandlerHookHandler {
+  return (request, _reply, done) => {
+    const { principal } = request;
+    if (principal === null || (principal.account === null && !changing)) return done();
+    const { account, scope, keyId: actor } = principal;
+    const caller = { account, actor, scope, operation, changes: changing, at: engine.clock.now(), answered: false };
+    request.caller = caller;
+    onBehalfOf(caller, done);
+  };
+}
+
+/** Before the answer: where it cannot be told, the caller gets an error and asks again. */
+function told(engine: Engine, operation: string) {
+  return async (request: FastifyRequest, _reply: unknown, payload: unknown): Promise<unknown> => {
+    await appendAudit(engine.walled, accountIn(request), operation, "", {});
+    return payload;
+  };
+}
+
+/** The account that an operation names in its path or its body. */
+function accountIn({ params, body }: FastifyRequest): string | null {
+  for (const part of [params, body]) {
+    if (typeof part === "object" && part !== null && "account" in part && typeof part.account === "string") return part.account;
+  }
+  return null;
+}
