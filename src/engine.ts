@@ -44,8 +44,6 @@ const START_TIMEOUT_MS = 10_000;
 const CATALOG_POLL_MS = 2_000;
 /** How often this process books its own copies; the roll-up has usually been there before. */
 const OWN_BOOKING_MS = 30_000;
-/** How often the uses of keys are written down. */
-const KEY_USES_MS = 1_000;
 /** How soon a Redis that did not answer hears of events that were counted meanwhile. */
 const RETELL_MS = 1_000;
 
@@ -88,11 +86,11 @@ export class Engine {
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
-    this.keys = openKeyRing(postgres.db, options.databaseUrl);
+    this.keys = openKeyRing(postgres.db, options.databaseUrl, this.#onTrouble);
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
     this.catalogs = new CatalogHistory(postgres.db);
     const book = (account: string | null): Promise<unknown> => (account === null ? this.#bookAll() : this.bookAccount(account));
-    this.invoices = new Invoicing({ db: postgres.db, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
+    this.invoices = new Invoicing({ db: postgres.walled, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
@@ -111,7 +109,6 @@ export class Engine {
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
     this.#every(RECALL_POLL_MS, () => this.#recall.look());
-    this.#every(KEY_USES_MS, () => this.keys.noteUses());
     this.#every(RETELL_MS, async () => void (await Promise.all([this.#events, this.gate.leases].map((o) => o.retell(this.clock.now())))));
   }
 

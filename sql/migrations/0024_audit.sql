@@ -85,7 +85,7 @@ declare
   v_new    jsonb := case when tg_op = 'DELETE' then '{}'::jsonb else to_jsonb(new) end;
   v_row    jsonb := v_old || v_new;
   v_hidden text[] := array['secret_hash', 'secret', 'previous_secret', 'name', 'email', 'description', 'url', 'worker_url', 'reason', 'request',
-                           'idempotency_key', 'document', 'used_before'];
+                           'idempotency_key', 'document', 'used_before', 'payment'];
   v_names  text[] := string_to_array(tg_argv[0], ',');
   v_quiet  text[] := string_to_array(tg_argv[1], ',') || array['account', 'created_at', 'updated_at'];
   v_detail jsonb;
@@ -108,7 +108,9 @@ create table audited_tables (
   name  text primary key,
   -- Columns that name a row, and those whose changes are Weir's own bookkeeping.
   names text not null,
-  quiet text not null
+  quiet text not null,
+  -- Made by Weir itself, month by month, and numbered: what is told is what people do to it.
+  made_by_weir boolean not null default false
 );
 insert into audited_tables (name, names, quiet) values
   ('accounts', 'account', 'limits_version,epoch,last_epoch,foreign_seq'),
@@ -120,22 +122,25 @@ insert into audited_tables (name, names, quiet) values
   ('corrections', 'number', ''),
   ('services', 'service', ''),
   ('state_namespaces', 'service,name', ''),
-  ('catalog_versions', 'version', '');
+  ('catalog_versions', 'version', ''),
+  ('credit_notes', 'id', 'period_end');
+insert into audited_tables (name, names, quiet, made_by_weir) values
+  ('invoices', 'id', 'id,period_start,period_end,number,currency,lines,total,tax,credited,drafted_at,finalized_at,state', true);
 
 create function weir_watch_tables() returns void language plpgsql as $$
 declare
   v_table record;
 begin
   for v_table in
-    select t.name, t.names, t.quiet, string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns
+    select t.name, t.names, t.quiet, t.made_by_weir, string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns
     from audited_tables t
     join pg_attribute a on a.attrelid = to_regclass(t.name) and a.attnum > 0 and not a.attisdropped
      and a.attname <> all (string_to_array(t.quiet, ',') || array['created_at', 'updated_at'])
-    group by t.name, t.names, t.quiet
+    group by t.name, t.names, t.quiet, t.made_by_weir
   loop
     -- By column: bookkeeping touches accounts many times a second, and must not even wake the trigger.
-    execute format('create or replace trigger audited after insert or delete or update of %s on %I for each row execute function weir_audit_row(%L, %L)',
-      v_table.columns, v_table.name, v_table.names, v_table.quiet);
+    execute format('create or replace trigger audited after %s update of %s on %I for each row execute function weir_audit_row(%L, %L)',
+      case when v_table.made_by_weir then '' else 'insert or delete or' end, v_table.columns, v_table.name, v_table.names, v_table.quiet);
   end loop;
 end $$;
 select weir_watch_tables();

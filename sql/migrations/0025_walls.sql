@@ -33,7 +33,12 @@ insert into walled_tables (name, tenant) values
   ('gauge_buckets', 'read'),
   ('object_levels', 'read'),
   ('idempotency_keys', 'none'),
-  ('leases', 'read');
+  ('leases', 'read'),
+  ('billing_periods', 'read'),
+  ('invoices', 'read'),
+  ('credit_notes', 'read'),
+  ('document_numbers', 'read'),
+  ('parked_accounts', 'none');
 
 -- An API that may not make tables starts a month all the same.
 alter function weir_ensure_partition(timestamptz) security definer set search_path from current;
@@ -47,7 +52,7 @@ declare
   v_name    text := (select relname from pg_class where oid = p_table);
   -- Of what proves, and of what says how the rest is guarded, nobody who serves requests changes a row.
   v_rights  text := case when v_name in ('audit_log', 'audit_heads', 'audited_tables', 'walled_tables', 'weir_migrations') then 'select'
-                         when v_name in ('corrections', 'catalog_versions') then 'select, insert'
+                         when v_name in ('corrections', 'catalog_versions', 'credit_notes', 'document_numbers') then 'select, insert'
                          else 'select, insert, update, delete' end;
   v_columns text;
 begin

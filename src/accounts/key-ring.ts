@@ -1,4 +1,4 @@
-import { monotonicMs, sleep } from "../kernel/clock.ts";
+import { every, monotonicMs, sleep } from "../kernel/clock.ts";
 import { unavailable, WeirError } from "../kernel/errors.ts";
 import { sameSecret } from "../kernel/ids.ts";
 import { RecentMap } from "../kernel/recent.ts";
@@ -38,13 +38,15 @@ interface Known {
   notedAt: number;
 }
 
+/** How often the uses of keys are written down. */
+const NOTING_MS = 1_000;
 /** The channel that changes of keys are told on (sql/migrations/0023). */
 const CHANNEL = "weir_keys";
 
-/** Opens the key ring of a process. */
-export function openKeyRing(db: Db, databaseUrl: string): KeyRing {
+/** Opens the key ring of a process. `onTrouble` is told where the uses of keys cannot be written down. */
+export function openKeyRing(db: Db, databaseUrl: string, onTrouble: (error: unknown) => void): KeyRing {
   const channel = openChannel(databaseUrl, CHANNEL, { onMessage: (id) => ring.forget(id), onGap: () => ring.missedSomething() });
-  const ring = new KeyRing(db, channel);
+  const ring = new KeyRing(db, channel, (noting) => every(NOTING_MS, noting, onTrouble));
   return ring;
 }
 
@@ -55,6 +57,7 @@ export function openKeyRing(db: Db, databaseUrl: string): KeyRing {
 export class KeyRing {
   readonly #db: Db;
   readonly #channel: Channel;
+  readonly #timer: NodeJS.Timeout;
   /** By the hash of the key; `#hashes` by its id, for what is told. */
   readonly #known = new RecentMap<string, Known>(KEYS_MAX);
   readonly #hashes = new RecentMap<string, string>(KEYS_MAX * 2);
@@ -64,9 +67,10 @@ export class KeyRing {
   #told = 0;
   #awayUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(db: Db, channel: Channel) {
+  constructor(db: Db, channel: Channel, repeat: (noting: () => Promise<void>) => NodeJS.Timeout) {
     this.#db = db;
     this.#channel = channel;
+    this.#timer = repeat(() => this.noteUses());
   }
 
   /** Whose key this is, where that is certain without asking; null where it is to be looked up. */
@@ -109,6 +113,7 @@ export class KeyRing {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer);
     try {
       await this.noteUses();
     } finally {

@@ -16,7 +16,15 @@ const DATA_PLANE =
   /^\/v1\/(?:checks?|events|(?:reservations|leases)(?:\/.*)?|services\/:service\/state\/namespaces\/:namespace\/objects(?:\/.*)?)$/;
 
 /** Operations that change something which is no row of a watched table (sql/migrations/0024): told to the audit log by their name. */
-const TOLD = new Set(["postRecount", "postRecountState", "postAccountsByAccountReclaim", "putTestClock", "postTestRunJobs"]);
+const TOLD = new Set([
+  "postRecount",
+  "postRecountState",
+  "postAccountsByAccountReclaim",
+  "postInvoicesByInvoiceFinalize",
+  "postInvoicesRun",
+  "putTestClock",
+  "postTestRunJobs",
+]);
 
 /**
  * Lets statements of a request know on whose behalf they run (stores/sessions.ts): a tenant's see its own account's rows alone, and what is
@@ -53,15 +61,14 @@ function named(engine: Engine, operation: string, changing: boolean): preHandler
 /** Before the answer: where it cannot be told, the caller gets an error and asks again. */
 function told(engine: Engine, operation: string) {
   return async (request: FastifyRequest, _reply: unknown, payload: unknown): Promise<unknown> => {
-    await appendAudit(engine.walled, accountIn(request), operation, "", {});
+    const params = membersOf(request.params);
+    const { account } = { ...membersOf(payload), ...membersOf(request.body), ...params };
+    const target = Object.entries(params).filter(([name]) => name !== "account");
+    const named = target.map(([, value]) => String(value)).join("/");
+    await appendAudit(engine.walled, typeof account === "string" ? account : null, operation, named, {});
     return payload;
   };
 }
 
-/** The account that an operation names in its path or its body. */
-function accountIn({ params, body }: FastifyRequest): string | null {
-  for (const part of [params, body]) {
-    if (typeof part === "object" && part !== null && "account" in part && typeof part.account === "string") return part.account;
-  }
-  return null;
-}
+const membersOf = (part: unknown): Record<string, unknown> =>
+  typeof part === "object" && part !== null ? (part as Record<string, unknown>) : {};

@@ -3,12 +3,13 @@
  * test/integration/schema.test.ts holds this file against a migrated database, column by column.
  */
 import type { ColumnType, GeneratedAlways } from "kysely";
+import type { GuardTables } from "./schema-guards.ts";
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 /** A column that has a default: it may be left out when a row is made. */
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface Database {
+export interface Database extends GuardTables {
   accounts: {
     account: string;
     name: string | null;
@@ -35,30 +36,6 @@ export interface Database {
     revoked_at: Timestamp | null;
     last_used_at: Timestamp | null;
     replaced_by: string | null;
-  };
-  audit_heads: {
-    account: string;
-    number: bigint;
-    hash: Buffer;
-  };
-  audit_log: {
-    account: string;
-    number: bigint;
-    seq: GeneratedAlways<bigint>;
-    at: Timestamp;
-    actor: string;
-    scope: string;
-    operation: string;
-    action: string;
-    target: string;
-    detail: string;
-    previous: Buffer;
-    hash: Buffer;
-  };
-  audited_tables: {
-    name: string;
-    names: string;
-    quiet: string;
   };
   billing_periods: {
     account: string;
@@ -303,10 +280,6 @@ export interface Database {
     epoch: bigint;
     source: string;
     quantity: bigint;
-  };
-  walled_tables: {
-    name: string;
-    tenant: string;
   };
   webhooks: {
     account: string;

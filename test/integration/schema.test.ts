@@ -50,7 +50,9 @@ it("src/stores/schema.ts says what the migrated database says, column by column"
 });
 
 function typedColumns(): Map<string, string> {
-  const text = readFileSync(new URL("../../src/stores/schema.ts", import.meta.url), "utf8");
+  const text = ["schema", "schema-guards"]
+    .map((name) => readFileSync(new URL(`../../src/stores/${name}.ts`, import.meta.url), "utf8"))
+    .join("\n");
   const columns = new Map<string, string>();
   for (const [, table = "", body = ""] of text.matchAll(/^ {2}(\w+): \{\n(.*?)^ {2}\};/gms)) {
     for (const [, column = "", type = ""] of body.matchAll(/^ {4}(\w+): (.+);$/gm)) columns.set(`${table}.${column}`, type);

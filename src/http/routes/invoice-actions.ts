@@ -108,7 +108,7 @@ function runRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const limit = pageLimit(request.query);
       const after = decodeCursor(request.query.cursor, 1);
-      const found = await listParked(engine.db, after === null ? "" : String(after[0]), limit + 1);
+      const found = await listParked(engine.walled, after === null ? "" : String(after[0]), limit + 1);
       const { rows, nextCursor } = pageOf(found, limit, (last) => encodeCursor([last.account]));
       return { parkedAccounts: rows.map((row) => ({ ...row, parkedAt: iso(row.parkedAt) })), nextCursor };
     },
