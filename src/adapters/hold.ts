@@ -67,14 +67,17 @@ function clip(want: Want, denials: readonly Denial[]): Want {
   return { usage, growthBytes };
 }
 
-/** Ends a hold: settles it, or, where it has expired or nothing was held, records the same usage once under `event`. */
-export async function settleOrRecord(
-  port: MeterPort,
-  place: Place,
-  reservation: string | null,
-  actual: Actual,
-  event: { source: string; id: string },
-): Promise<void> {
+/** What a call has to settle: all it takes to do so later, or elsewhere. */
+export interface Pending {
+  place: Place;
+  reservation: string | null;
+  actual: Actual;
+  /** What the same usage is known by where it cannot be settled any more. */
+  event: { source: string; id: string };
+}
+
+/** Ends a hold: settles it, or, where it has expired or nothing was held, records the same usage once. */
+export async function settlePending(port: MeterPort, { place, reservation, actual, event }: Pending): Promise<void> {
   if (reservation !== null && (await port.settle(reservation, actual))) return;
   // Bytes never change without a row that is written.
   if (Object.values(actual.usage).some((n) => n > 0)) await port.record([{ ...place, ...actual, ...event }]);

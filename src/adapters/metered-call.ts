@@ -1,8 +1,7 @@
 import { monotonicMs } from "../kernel/clock.ts";
-import { WeirError } from "../kernel/errors.ts";
-import { holdMost, settleOrRecord, type Held, type Want } from "./hold.ts";
+import { holdMost, settlePending, type Held, type Pending, type Want } from "./hold.ts";
 import { METER, type MeterPort, type Place, type Usage } from "./port.ts";
-import { explain, Tally, type Lack, type Refusal, type Sizes } from "./tally.ts";
+import { explain, Tally, undecided, type Lack, type Refusal, type Sizes } from "./tally.ts";
 
 /** What is held for a call that does not declare what it does; what it does not use returns when it ends. */
 const HOLD_OPERATIONS = 64;
@@ -19,6 +18,13 @@ export interface Declared {
   rowsRead?: number;
   rowsWritten?: number;
   growthBytes?: number;
+}
+
+/** What was done, or is about to be. */
+export interface Done {
+  operations?: number;
+  rowsRead?: number;
+  rowsWritten?: number;
 }
 
 /** A decision as it may be journaled: never a live answer. */
@@ -50,6 +56,8 @@ export interface Runtime {
   source: string;
   /** False for a call that can only read. */
   writes: boolean;
+  /** False for what happens outside every invocation: where an invocation is the request, it is none. */
+  isInvocation?: boolean;
   /** The runtime's own final error. */
   deny(refusal: Refusal): Error;
   /** Keeps what is decided, so that a replay finds it. */
@@ -63,6 +71,8 @@ export interface Runtime {
  * for ever, so that whatever is repeated counts once; a call that outgrows its hold ends it and takes the next.
  */
 export class MeteredCall {
+  /** Set when it is settled: what still happens for it must be counted elsewhere. */
+  over = false;
   readonly #options: MeteringOptions;
   readonly #runtime: Runtime;
   /** What an operation counts beside its rows. */
@@ -73,6 +83,7 @@ export class MeteredCall {
   /** Whoever needs a new hold waits here for those before. */
   #turn: Promise<unknown> = Promise.resolve();
   #beganAt: number | null = null;
+  #begun = false;
 
   constructor(options: MeteringOptions, runtime: Runtime) {
     this.#options = options;
@@ -84,14 +95,15 @@ export class MeteredCall {
   async begin(declared: Declared | undefined): Promise<void> {
     const { requestPer, duration } = this.#options;
     const want = this.#wantOf(declared ?? UNDECLARED);
-    const once: Usage = requestPer === "invocation" ? { [METER.requests]: 1 } : {};
+    const isRequest = requestPer === "invocation" && this.#runtime.isInvocation !== false;
+    const once: Usage = isRequest ? { [METER.requests]: 1 } : {};
     Object.assign(want.usage, once);
     if (duration !== false) want.usage[METER.duration] = gbMilliseconds(HOLD_WALL_MS);
     await this.#decide(want, declared !== undefined);
-    this.#must(this.#tally.spend(once));
-    if (duration === false) return;
-    this.#must(this.#tally.lack({ [METER.duration]: 1 }));
-    this.#beganAt = monotonicMs();
+    this.#must(this.#tally.lack(duration === false ? once : { ...once, [METER.duration]: 1 }));
+    this.#tally.spend(once);
+    if (duration !== false) this.#beganAt = monotonicMs();
+    this.#begun = true;
   }
 
   /** Ends the hold and takes another, all of it or nothing: for a call that learns on its way what it will do. */
@@ -101,9 +113,14 @@ export class MeteredCall {
 
   /** Counts a write of `bytes` (key and value) before it is done. Throws the runtime's denial. */
   put(key: string, bytes: number): void {
+    this.fits(bytes);
+    this.#must(this.#tally.put(this.#operation, key, bytes));
+  }
+
+  /** Throws the runtime's denial of a write that is larger than one write may be. */
+  fits(bytes: number): void {
     const limit = this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX;
     if (bytes > limit) throw this.#runtime.deny(explain(tooLarge(bytes, limit)));
-    this.#must(this.#tally.put(this.#operation, key, bytes));
   }
 
   remove(key: string): void {
@@ -117,8 +134,7 @@ export class MeteredCall {
   /** Counts a read once its rows are known; what there is no budget for is not handed out. */
   read<T>(reading: Promise<T>, rows: (value: T) => number): Promise<T> {
     const counted = reading.then(async (value) => {
-      const usage = { ...this.#operation, [METER.rowsRead]: rows(value) };
-      if (this.#tally.spend(usage)) await this.#inTurn(() => this.#spendAfresh(usage));
+      await this.afford({ operations: 1, rowsRead: rows(value) });
       return value;
     });
     // Nobody need wait for it.
@@ -126,12 +142,47 @@ export class MeteredCall {
     return counted;
   }
 
-  /** Counts what was done and gives back the rest. Repeated, it is the same settlement. */
-  async settle(more: Usage = {}): Promise<void> {
-    if (!this.#decision) return;
+  /** Counts it, out of what is held. Throws the runtime's denial, and counts nothing. */
+  spend(done: Done, growthBytes = 0): void {
+    this.#must(this.#tally.spend(this.#usageOf(done), growthBytes));
+  }
+
+  /** As `spend`, and takes another hold where this one does not reach. */
+  async afford(done: Done, growthBytes = 0): Promise<void> {
+    const usage = this.#usageOf(done);
+    if (this.#tally.spend(usage, growthBytes)) await this.#inTurn(() => this.#spendAfresh(usage, growthBytes));
+  }
+
+  /** Makes sure that it could be counted, and does not count it. Throws the runtime's denial. */
+  async reach(done: Done): Promise<void> {
+    const usage = this.#usageOf(done);
+    if (!this.#tally.lack(usage)) return;
+    await this.#inTurn(() => this.#spendAfresh(usage, 0));
+    this.#tally.unspend(usage);
+  }
+
+  /** Takes back what was counted and was not done after all. */
+  unspend(done: Done, growthBytes = 0): void {
+    this.#tally.unspend(this.#usageOf(done), growthBytes);
+  }
+
+  /** Counts what was done and gives back the rest; `bytes` is the object's measured size. Repeated, it is the same settlement. */
+  async settle(more: Usage = {}, bytes: number | null = null): Promise<void> {
+    const pending = this.pending(more, bytes);
+    if (pending) await settlePending(this.#options.meter, pending);
+  }
+
+  /** What `settle` would tell; null for a call that holds nothing. */
+  pending(more: Usage = {}, bytes: number | null = null): Pending | null {
+    if (!this.#decision) return null;
     const { place, held } = this.#decision;
     const event = { source: this.#runtime.source, id: `${this.#runtime.key}:${this.#holds - 1}` };
-    await settleOrRecord(this.#options.meter, place, held.reservation, this.#tally.actual(more), event);
+    return { place, reservation: held.reservation, actual: this.#tally.actual(more, bytes), event };
+  }
+
+  /** False for a call that was refused before it began. */
+  get began(): boolean {
+    return this.#begun;
   }
 
   /** The time in memory so far, once. */
@@ -141,12 +192,19 @@ export class MeteredCall {
     return from === null ? {} : { [METER.duration]: gbMilliseconds(monotonicMs() - from) };
   }
 
-  async #spendAfresh(usage: Usage): Promise<void> {
-    // Another read may have taken a new hold while this one waited.
-    if (!this.#tally.spend(usage)) return;
-    const rowsRead = Math.max(HOLD_OPERATIONS, usage[METER.rowsRead] ?? 0);
-    await this.#decide(this.#wantOf({ ...UNDECLARED, rowsRead }), false);
-    this.#must(this.#tally.spend(usage));
+  async #spendAfresh(usage: Usage, growthBytes: number): Promise<void> {
+    // Another may have taken a new hold while this one waited.
+    if (!this.#tally.spend(usage, growthBytes)) return;
+    const want = this.#wantOf(UNDECLARED);
+    for (const [meter, n] of Object.entries(usage)) want.usage[meter] = Math.max(n, want.usage[meter] ?? 0);
+    if (want.growthBytes !== null) want.growthBytes = Math.max(growthBytes, want.growthBytes);
+    await this.#decide(want, false);
+    this.#must(this.#tally.spend(usage, growthBytes));
+  }
+
+  #usageOf({ operations = 0, rowsRead = 0, rowsWritten = 0 }: Done): Usage {
+    const requests = operations * (this.#operation[METER.requests] ?? 0);
+    return { [METER.requests]: requests, [METER.rowsRead]: rowsRead, [METER.rowsWritten]: rowsWritten };
   }
 
   async #decide(want: Want, whole: boolean): Promise<void> {
@@ -197,13 +255,6 @@ const UNDECLARED: Declared = {
 
 /** GB-milliseconds of `wallMs` milliseconds in memory at 0.128 GB, rounded up as the catalogue does. */
 export const gbMilliseconds = (wallMs: number): number => Math.ceil((Math.ceil(wallMs) * 128) / 1_000);
-
-/** Nothing was decided, so nothing is done: not being asked is not being allowed. */
-function undecided(error: unknown): Refusal {
-  const code = error instanceof WeirError ? error.code : "unavailable";
-  const message = `${code}: ${error instanceof Error ? error.message : String(error)}`;
-  return { message, status: code === "unavailable" ? 503 : 500, metadata: { code } };
-}
 
 function tooLarge(bytes: number, limit: number): Lack {
   const message = `key and value are ${bytes} bytes; one write may be ${limit}.`;

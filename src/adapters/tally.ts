@@ -1,3 +1,4 @@
+import { WeirError } from "../kernel/errors.ts";
 import type { Held } from "./hold.ts";
 import { METER, type Actual, type Denial, type Usage } from "./port.ts";
 
@@ -29,6 +30,13 @@ export function explain({ meter, denial }: Lack): Refusal {
     status: code === "payload_too_large" ? 413 : 429,
     metadata: Object.fromEntries(facts.map(([name, value]) => [name, String(value)])),
   };
+}
+
+/** Nothing was decided, so nothing is done: not being asked is not being allowed. */
+export function undecided(error: unknown): Refusal {
+  const code = error instanceof WeirError ? error.code : "unavailable";
+  const message = `${code}: ${error instanceof Error ? error.message : String(error)}`;
+  return { message, status: code === "unavailable" ? 503 : 500, metadata: { code } };
 }
 
 /**
@@ -71,6 +79,11 @@ export class Tally {
     return null;
   }
 
+  unspend(usage: Usage, growth = 0): void {
+    for (const [meter, n] of Object.entries(usage)) this.#used[meter] = Math.max(0, (this.#used[meter] ?? 0) - n);
+    this.#delta -= growth;
+  }
+
   /** A write of `bytes` (key and value). An unmeasured key counts as new: never too little growth. */
   put(usage: Usage, key: string, bytes: number): Lack | null {
     const lack = this.spend({ ...usage, [METER.rowsWritten]: 1 }, bytes - (this.#sizes.get(key) ?? 0));
@@ -101,11 +114,12 @@ export class Tally {
     return this.#sizes.get(key) === 0 || (this.#measured && !this.#sizes.has(key));
   }
 
-  /** What is settled: every meter that was held, unused ones as 0, for a meter left out would count as it was held. */
-  actual(more: Usage = {}): Actual {
+  /** What is settled: every meter that was held, unused ones as 0; `bytes` is the object's size where somebody has measured it since. */
+  actual(more: Usage = {}, bytes: number | null = null): Actual {
     const held = Object.keys(this.#granted?.usage ?? {}).map((meter) => [meter, 0]);
     const usage = { ...(Object.fromEntries(held) as Usage), ...this.#used, ...more };
     if (this.#granted?.growthBytes === null) return { usage };
+    if (bytes !== null) return { usage, storageBytes: { set: bytes } };
     return { usage, storageBytes: this.#measured ? { set: sum([...this.#sizes.values()]) } : { delta: this.#delta } };
   }
 }

@@ -2,9 +2,10 @@
 import * as restate from "@restatedev/restate-sdk";
 import { restateMeter } from "../../../src/adapters/restate/restate.ts";
 import { startRestate } from "../support/restate-server.ts";
-import { ACCOUNT, meterWithRowsLeft } from "./weir.ts";
+import { meterWithRowsLeft } from "./weir.ts";
 
-const weir = await meterWithRowsLeft(3);
+const ACCOUNT = "acct_restate_example";
+const weir = await meterWithRowsLeft(ACCOUNT, 3);
 const server = await startRestate();
 
 const meter = restateMeter({

@@ -2,14 +2,12 @@ import { httpPort } from "../../../src/adapters/http-port.ts";
 import type { MeterPort } from "../../../src/adapters/port.ts";
 import { resolveConnection } from "../../../src/cli/connection.ts";
 
-export const ACCOUNT = "acct_example";
-
-/** The Weir that `npm start` runs (or that WEIR_URL and WEIR_KEY name), with an account that may write `rows` rows more today. */
-export async function meterWithRowsLeft(rows: number): Promise<{ meter: MeterPort; usage(): Promise<string> }> {
+/** The Weir that `npm start` runs (or that WEIR_URL and WEIR_KEY name), with the account there, which may write `rows` rows more today. */
+export async function meterWithRowsLeft(account: string, rows: number): Promise<{ meter: MeterPort; usage(): Promise<string> }> {
   const { url, key } = resolveConnection({}, process.env);
   if (key === null) throw new Error("Start Weir first (`npm start`), or set WEIR_URL and WEIR_KEY.");
   const send = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "weir-account": ACCOUNT };
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "weir-account": account };
     const response = await fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
     return response.json();
@@ -18,7 +16,7 @@ export async function meterWithRowsLeft(rows: number): Promise<{ meter: MeterPor
     const { usage } = (await send("GET", "/v1/usage")) as { usage: { meters: { day: Record<string, number> } } };
     return usage.meters.day;
   };
-  await send("PUT", `/v1/accounts/${ACCOUNT}`, { plan: "free" });
+  await send("PUT", `/v1/accounts/${account}`, { plan: "free" });
   const written = (await today())["state_sqlite_rows_written"] ?? 0;
   await send("PUT", "/v1/usage/caps/state_sqlite_rows_written", { period: "day", capValue: written + rows });
   return {
