@@ -28,6 +28,7 @@ const SCRIPTS = {
   fault: ["test/fault/main.ts"],
   model: ["test/model/main.ts"],
   protocol: ["test/protocol/main.ts"],
+  billing: ["test/billing/main.ts"],
   bench: ["test/bench/main.ts"],
   cluster: ["test/cluster/main.ts"],
   adapters: ["test/adapters/main.ts"],

@@ -11,6 +11,11 @@ export interface PricedPlan {
   version: CatalogVersion;
 }
 
+/** Answers questions about prices, as of one moment. */
+export interface CatalogReader {
+  planAt(key: string, at: number): Promise<PricedPlan>;
+}
+
 /** Documents kept parsed; a run prices a month or two, so two or three are in use. */
 const DOCUMENTS_MAX = 32;
 /** Instants whose version is remembered. */
@@ -21,7 +26,7 @@ const SETTLED_MS = HOUR_MS;
 /** The catalogue's versions through time. One that was applied never changes, so what was read is kept. */
 export class CatalogHistory {
   readonly #db: Db;
-  readonly #documents = new Map<number, CatalogVersion>();
+  readonly #documents = new Map<number, Promise<CatalogVersion>>();
   readonly #instants = new Map<number, number>();
 
   constructor(db: Db) {
@@ -41,8 +46,22 @@ export class CatalogHistory {
    * The plan as it is priced from `at` on. Where that version did not know it yet (two processes' clocks at a plan's first hour) the
    * first one that does is taken. Throws `internal_error` for a plan that no version has.
    */
-  async planAt(key: string, at: number, now: number): Promise<PricedPlan> {
-    const inForce = await this.inForce(at, now);
+  planAt(key: string, at: number, now: number): Promise<PricedPlan> {
+    return this.reader(now).planAt(key, at);
+  }
+
+  /** For many questions at one moment: each instant is looked up once. */
+  reader(now: number): CatalogReader {
+    const versions = new Map<number, Promise<CatalogVersion>>();
+    const inForce = (at: number): Promise<CatalogVersion> => {
+      const version = versions.get(at) ?? this.inForce(at, now);
+      versions.set(at, version);
+      return version;
+    };
+    return { planAt: async (key, at) => this.#planFrom(key, await inForce(at)) };
+  }
+
+  async #planFrom(key: string, inForce: CatalogVersion): Promise<PricedPlan> {
     for (let version: CatalogVersion | null = inForce; version; version = await this.#after(version.version)) {
       const plan = findPlan(version.catalog, key);
       if (plan) return { plan, version };
@@ -82,15 +101,21 @@ export class CatalogHistory {
     return next ? this.#version(Number(next.version)) : null;
   }
 
-  async #version(version: number): Promise<CatalogVersion> {
+  #version(version: number): Promise<CatalogVersion> {
     const known = this.#documents.get(version);
     if (known) return known;
+    const reading = this.#read(version);
+    remember(this.#documents, version, reading, DOCUMENTS_MAX);
+    // What could not be read is asked for again.
+    reading.catch(() => this.#documents.delete(version));
+    return reading;
+  }
+
+  async #read(version: number): Promise<CatalogVersion> {
     const row = await reachPostgres(
       this.#db.selectFrom("catalog_versions").selectAll().where("version", "=", BigInt(version)).executeTakeFirstOrThrow(),
     );
-    const read = { version, sha256: row.sha256, appliedAt: row.applied_at.getTime(), catalog: parseCatalog(row.document) };
-    remember(this.#documents, version, read, DOCUMENTS_MAX);
-    return read;
+    return { version, sha256: row.sha256, appliedAt: row.applied_at.getTime(), catalog: parseCatalog(row.document) };
   }
 }
 

@@ -28,22 +28,28 @@ export interface CloseReport {
  * Postgres, each batch is written in one statement, and what is written follows from what is booked: run twice, at once, or killed
  * anywhere, it comes to the same invoices.
  */
-export async function closePeriods(stores: BillingStores, graceMs: number, now: number): Promise<CloseReport> {
+export async function closePeriods(stores: BillingStores, graceMs: number, now: number, atOnce = INVOICES_AT_ONCE): Promise<CloseReport> {
   const report: CloseReport = { closed: 0, drafted: 0, finalized: 0, parked: 0 };
   const parked = new Set<string>();
   for (let pass = 0; pass < PASSES_MAX; pass++) {
-    const closed = await closeDue(stores, now, report, parked);
-    const finalized = await finalizeDue(stores, now - graceMs, now, report, parked);
+    const closed = await closeDue(stores, { now, atOnce }, report, parked);
+    const finalized = await finalizeDue(stores, { now, atOnce, endedBy: now - graceMs }, report, parked);
     if (closed + finalized === 0) break;
   }
   return { ...report, parked: parked.size };
 }
 
-async function closeDue(stores: BillingStores, now: number, report: CloseReport, parked: Set<string>): Promise<number> {
+interface Batches {
+  now: number;
+  /** Invoices made together. */
+  atOnce: number;
+}
+
+async function closeDue(stores: BillingStores, { now, atOnce }: Batches, report: CloseReport, parked: Set<string>): Promise<number> {
   let count = 0;
   let after: PeriodCursor | null = null;
   for (;;) {
-    const due: BillingPeriod[] = await duePeriods(stores.db, now, after, INVOICES_AT_ONCE);
+    const due: BillingPeriod[] = await duePeriods(stores.db, now, after, atOnce);
     const last = due.at(-1);
     if (!last) return count;
     after = { end: last.window.end, account: last.account };
@@ -64,11 +70,16 @@ async function closeDue(stores: BillingStores, now: number, report: CloseReport,
   }
 }
 
-async function finalizeDue(stores: BillingStores, endedBy: number, now: number, report: CloseReport, parked: Set<string>): Promise<number> {
+async function finalizeDue(
+  stores: BillingStores,
+  { now, atOnce, endedBy }: Batches & { endedBy: number },
+  report: CloseReport,
+  parked: Set<string>,
+): Promise<number> {
   let count = 0;
   let after: PeriodCursor | null = null;
   for (;;) {
-    const due: DraftPeriods[] = await dueDrafts(stores.db, endedBy, after, INVOICES_AT_ONCE);
+    const due: DraftPeriods[] = await dueDrafts(stores.db, endedBy, after, atOnce);
     const last = due.at(-1);
     if (!last) return count;
     after = { end: last.period.window.end, account: last.period.account };

@@ -80,7 +80,8 @@ async function plan({ db, catalogs }: BillingStores, asked: readonly Asked[], no
     beginnings.map(({ account }) => account),
     from,
   );
-  const price = (month: EarlierMonth, account: string) => plannedMonth(catalogs, account, month, histories.get(account) ?? [], now);
+  const prices = catalogs.reader(now);
+  const price = (month: EarlierMonth, account: string) => plannedMonth(prices, account, month, histories.get(account) ?? []);
   return Promise.all(
     asked.map(async ({ period, next, shown }, i): Promise<PlannedInvoice | Error> => {
       const { account } = period;
@@ -91,7 +92,7 @@ async function plan({ db, catalogs }: BillingStores, asked: readonly Asked[], no
           month: period.monthMs === 0 ? null : await price(period, account),
           earlier: await Promise.all((earlier[i] ?? []).map((month) => price(month, account))),
           issued: issued[i] ?? [],
-          ahead: { ...next, subscription, priced: subscription && (await catalogs.planAt(subscription.plan, next.window.start, now)) },
+          ahead: { ...next, subscription, priced: subscription && (await prices.planAt(subscription.plan, next.window.start)) },
         };
       } catch (error) {
         if (error instanceof WeirError && error.code === "internal_error") return error;

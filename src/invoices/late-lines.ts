@@ -1,6 +1,5 @@
 import { fraction, jsonAmount, parseExact, round, subtract } from "../kernel/money.ts";
 import type { Meter } from "../catalog/catalog.ts";
-import { iso } from "../kernel/window.ts";
 import { ratePlanLine } from "../rating/plan-line.ts";
 import { quotedPrice } from "../rating/quoted-price.ts";
 import { billingUnitOf } from "../rating/plan-line.ts";
@@ -65,7 +64,7 @@ function differenceLine({ month, part, meter, kind, before, after }: Difference)
     kind,
     meter: meter.name,
     description: `${meterTitle(meter, version.catalog.products)}, ${plan.name}: ${what}`,
-    period: { start: iso(month.window.start), end: iso(month.window.end) },
+    period: month.edges,
     quantity: shown(quantity),
     included: shown(fraction(round(quantity) - round(billable))),
     billable: shown(billable),
@@ -96,7 +95,7 @@ function lateTrueUp(month: PricedMonth, part: PricedPart, billed: Billed): Invoi
     {
       kind: "usage",
       description: `${plan.name}: what is missing to the minimum of a month that was billed`,
-      period: { start: iso(month.window.start), end: iso(month.window.end) },
+      period: month.edges,
       quantity: 1,
       included: 0,
       billable: 1,
@@ -123,9 +122,9 @@ const sumsOf = ({ usage, corrections, byteMilliseconds }: Basis): MeterSums => (
 const differenceText = (now: bigint, before: bigint, currency: string): string =>
   `the month comes to ${amount(now, currency)}; ${amount(before, currency)} was billed before; ${amount(now - before, currency)} is left`;
 
-const placeOf = ({ window, monthMs }: PricedMonth, { priced: { plan, version } }: PricedPart) => ({
+const placeOf = ({ edges, monthMs }: PricedMonth, { priced: { plan, version } }: PricedPart) => ({
   plan: plan.key,
   catalogVersion: version.version,
-  month: { start: iso(window.start), end: iso(window.end) },
+  month: edges,
   monthMilliseconds: monthMs,
 });

@@ -1,5 +1,6 @@
 import type { Subscription } from "../accounts/subscription.ts";
-import type { CatalogHistory, PricedPlan } from "../catalog/history-store.ts";
+import type { CatalogReader, PricedPlan } from "../catalog/history-store.ts";
+import { iso } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
 import { planParts, plansIn, windowsOfMonth } from "../usage/plan-use.ts";
 import { windowSums, type WindowSums } from "../usage/window-sums-store.ts";
@@ -15,14 +16,13 @@ export interface PlannedMonth extends EarlierMonth {
 
 /** Which plans a month was under, and what each cost by the catalogue of its first hour. */
 export async function plannedMonth(
-  catalogs: CatalogHistory,
+  prices: CatalogReader,
   account: string,
   { window, monthMs }: EarlierMonth,
   history: readonly Subscription[],
-  now: number,
 ): Promise<PlannedMonth> {
   const plans = plansIn(history, window);
-  const priced = await Promise.all(plans.map(async (p) => [p.plan, await catalogs.planAt(p.plan, p.firstAt, now)] as const));
+  const priced = await Promise.all(plans.map(async (p) => [p.plan, await prices.planAt(p.plan, p.firstAt)] as const));
   return { account, window, monthMs, history, priced: new Map(priced) };
 }
 
@@ -45,7 +45,8 @@ export async function withUsage(db: Db, months: readonly PlannedMonth[]): Promis
         const known = priced.get(part.plan);
         return known ? [{ ...part, priced: known }] : [];
       });
-      return [month, { account, window, monthMs, history, parts }] as const;
+      const edges = { start: iso(window.start), end: iso(window.end) };
+      return [month, { account, window, edges, monthMs, history, parts }] as const;
     }),
   );
 }

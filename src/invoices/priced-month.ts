@@ -16,6 +16,8 @@ export interface PricedPart extends PlanPart {
 export interface PricedMonth {
   account: string;
   window: Window;
+  /** The window's edges as they are shown. */
+  edges: { start: string; end: string };
   /** The length of the whole month that the window is, or is a part of. */
   monthMs: number;
   /** The subscriptions that touch it, oldest first. */

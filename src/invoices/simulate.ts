@@ -53,7 +53,8 @@ export async function simulate(stores: BillingStores, asked: Simulation, now: nu
   const history = (await listSubscriptions(db, [account], period.start)).get(account) ?? [];
   const document = (await billingTermsAt(db, [account], [period.end])).get(account);
   const terms = document === undefined ? NO_TERMS : readTerms(document);
-  const before = await Promise.all(months.map((month) => plannedMonth(catalogs, account, month, history, now)));
+  const prices = catalogs.reader(now);
+  const before = await Promise.all(months.map((month) => plannedMonth(prices, account, month, history)));
   const priced = new Map([[plan.key, { plan, version }]]);
   const after = months.map((month) => ({ ...month, account, history: underOnePlan(history, plan.key), priced }));
   const currentCurrency = before.flatMap((month) => [...month.priced.values()])[0]?.plan.currency ?? plan.currency;

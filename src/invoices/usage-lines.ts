@@ -1,5 +1,4 @@
 import { formatExact, fraction, jsonAmount, parseExact, round, type Fraction } from "../kernel/money.ts";
-import { iso } from "../kernel/window.ts";
 import type { MonthLine, TrueUp } from "../rating/month.ts";
 import { billingUnitOf } from "../rating/plan-line.ts";
 import { quotedPrice } from "../rating/quoted-price.ts";
@@ -28,7 +27,7 @@ function usageLine(month: PricedMonth, part: PricedPart, line: MonthLine): Invoi
     kind: "usage",
     meter: meter.name,
     description: `${meterTitle(meter, version.catalog.products)}, ${plan.name}`,
-    period: { start: iso(month.window.start), end: iso(month.window.end) },
+    period: month.edges,
     quantity: shown(quantity),
     included: included ? shown(included) : 0,
     billable: shown(parseExact(rated.billable)),
@@ -41,7 +40,7 @@ function usageLine(month: PricedMonth, part: PricedPart, line: MonthLine): Invoi
       text: usageText(line, usedText(sums, meter.kind === "gauge", month.monthMs), plan.currency),
       plan: plan.key,
       catalogVersion: version.version,
-      month: { start: iso(month.window.start), end: iso(month.window.end) },
+      month: month.edges,
       monthMilliseconds: month.monthMs,
       basis: basisOf(sums, rated.amountUsdMicros),
     },
@@ -58,7 +57,7 @@ function trueUpLine(month: PricedMonth, part: PricedPart, trueUp: TrueUp): Invoi
   return {
     kind: "usage",
     description: `${plan.name}: what is missing to the minimum of the month`,
-    period: { start: iso(month.window.start), end: iso(month.window.end) },
+    period: month.edges,
     quantity: 1,
     included: 0,
     billable: 1,
@@ -70,7 +69,7 @@ function trueUpLine(month: PricedMonth, part: PricedPart, trueUp: TrueUp): Invoi
       text: trueUpText(trueUp, plan.currency),
       plan: plan.key,
       catalogVersion: version.version,
-      month: { start: iso(month.window.start), end: iso(month.window.end) },
+      month: month.edges,
       monthMilliseconds: month.monthMs,
       basis: basisOf(NO_SUMS, trueUp.amountUsdMicros),
     },

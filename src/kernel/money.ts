@@ -111,24 +111,35 @@ export function allocate(total: bigint, weights: readonly bigint[]): bigint[] {
 
 /** The exact decimal of a fraction whose denominator divides a power of ten: "0.15", "12". Throws a RangeError for a third. */
 export function formatDecimal(value: Fraction): string {
-  const { numerator, denominator } = reduced(value.numerator, value.denominator);
-  let decimals = 0;
-  for (let scale = 1n; scale % denominator !== 0n; scale *= 10n) {
-    if (++decimals > DECIMAL_DIGITS_FORMATTED_MAX) throw new RangeError("the fraction has no finite decimal");
-  }
+  const text = finiteDecimal(reduced(value.numerator, value.denominator));
+  if (text === null) throw new RangeError("the fraction has no finite decimal");
+  return text;
+}
+
+/** The exact decimal, or "1/3" where no decimal holds the value, so that whoever adds up again loses nothing. */
+export function formatExact(value: Fraction): string {
+  const lowest = reduced(value.numerator, value.denominator);
+  return finiteDecimal(lowest) ?? `${lowest.numerator}/${lowest.denominator}`;
+}
+
+/** Null where the denominator (of lowest terms) has a factor besides 2 and 5. */
+function finiteDecimal({ numerator, denominator }: Fraction): string | null {
+  const decimals = decimalsOf(denominator);
+  if (decimals === null) return null;
   const digits = ((magnitudeOf(numerator) * 10n ** BigInt(decimals)) / denominator).toString().padStart(decimals + 1, "0");
   const whole = digits.slice(0, digits.length - decimals);
   return `${numerator < 0n ? "-" : ""}${whole}${decimals === 0 ? "" : `.${digits.slice(-decimals)}`}`;
 }
 
-/** The exact decimal, or "1/3" where no decimal holds the value, so that whoever adds up again loses nothing. */
-export function formatExact(value: Fraction): string {
-  try {
-    return formatDecimal(value);
-  } catch {
-    const { numerator, denominator } = reduced(value.numerator, value.denominator);
-    return `${numerator}/${denominator}`;
-  }
+function decimalsOf(denominator: bigint): number | null {
+  let rest = denominator;
+  const count = (factor: bigint): number => {
+    let times = 0;
+    for (; rest % factor === 0n && times <= DECIMAL_DIGITS_FORMATTED_MAX; times += 1) rest /= factor;
+    return times;
+  };
+  const decimals = Math.max(count(5n), count(2n));
+  return rest === 1n && decimals <= DECIMAL_DIGITS_FORMATTED_MAX ? decimals : null;
 }
 
 /** Reads what `formatExact` writes: "12", "-0.15", "1/3". Throws a RangeError for anything else. */

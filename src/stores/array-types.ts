@@ -28,9 +28,12 @@ function arrayType(oid: number, parse: (text: string) => Written[]) {
 
 /** `{"a","b"}`, every element quoted. */
 export function writeArray(elements: readonly Written[]): string {
-  const parts = elements.map((e) => (e === null ? "NULL" : `"${String(e).replace(/["\\]/g, "\\$&")}"`));
+  const parts = elements.map((e) => (e === null ? "NULL" : `"${escaped(String(e))}"`));
   return `{${parts.join(",")}}`;
 }
+
+// Most elements need none, and looking for one is far cheaper than replacing none.
+const escaped = (text: string): string => (/["\\]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll('"', '\\"') : text);
 
 /** Reads a one-dimensional array as Postgres writes it. */
 export function readArray(text: string): (string | null)[] {
