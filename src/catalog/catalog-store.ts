@@ -29,6 +29,32 @@ export async function loadCatalog(db: Db): Promise<CatalogVersion | null> {
   };
 }
 
+/** One version; null where there is none of that number. */
+export async function findCatalogVersion(db: Db, version: number): Promise<CatalogVersion | null> {
+  const row = await reachPostgres(db.selectFrom("catalog_versions").selectAll().where("version", "=", BigInt(version)).executeTakeFirst());
+  if (!row) return null;
+  return {
+    version: Number(row.version),
+    sha256: row.sha256,
+    appliedAt: row.applied_at.getTime(),
+    catalog: parseCatalog(row.document),
+  };
+}
+
+/** At most `limit` versions below `before`, newest first, without their documents. */
+export async function catalogVersions(db: Db, before: number, limit: number): Promise<Omit<CatalogVersion, "catalog">[]> {
+  const rows = await reachPostgres(
+    db
+      .selectFrom("catalog_versions")
+      .select(["version", "sha256", "applied_at"])
+      .where("version", "<", BigInt(before))
+      .orderBy("version", "desc")
+      .limit(limit)
+      .execute(),
+  );
+  return rows.map((row) => ({ version: Number(row.version), sha256: row.sha256, appliedAt: row.applied_at.getTime() }));
+}
+
 /**
  * Makes `catalog` the newest version; changes nothing when the newest says the same already, so it may run at every start.
  * Several processes applying one document at once make one version: the hash, over document and predecessor, is unique.

@@ -214,3 +214,70 @@ export interface AccountEntry {
   name: string | null;
   plan: string;
 }
+
+export interface AlarmState {
+  scheduledAt: string | null;
+  nextAttemptAt: string | null;
+  retryCount: number;
+  lastError: string | null;
+}
+
+export interface InvoiceLine {
+  kind: string;
+  meter?: string;
+  description: string;
+  period: { start: string; end: string };
+  quantity: number | string;
+  included: number | string;
+  amountUsdMicros: number;
+  tiers?: { from: number | string; units: number | string; priceUsdMicros: string; amountUsdMicros: number }[];
+  explain: { text: string };
+}
+
+export interface Invoice {
+  id: string;
+  number: number | null;
+  state: string;
+  period: { start: string; end: string };
+  lines: InvoiceLine[];
+  totalUsdMicros: number;
+}
+
+export interface Simulated {
+  lines: InvoiceLine[];
+  totalUsdMicros: number;
+  actualUsdMicros: number;
+}
+
+export interface PlanDocument {
+  key: string;
+  name: string;
+  subscriptionUsdMicrosPerMonth: number;
+  charges: Record<string, unknown>;
+}
+
+export interface Standing {
+  account: string;
+  plan: string;
+  meter: string;
+  unit: string;
+  period: Period | null;
+  used: number;
+  reserved: number;
+  limit: number;
+  state: LimitState;
+  source: "plan" | "cap";
+  hardStop: boolean;
+  resetsAt: string | null;
+}
+
+export interface CatalogEntry {
+  version: number;
+  appliedAt: string;
+}
+
+export interface CatalogChange {
+  kind: "added" | "removed" | "changed";
+  path: string;
+  text: string;
+}

@@ -12,12 +12,15 @@ import { Authenticator } from "./auth.ts";
 import { readAsJson } from "./body.ts";
 import { brokenRequests } from "./broken-requests.ts";
 import { registerCallers } from "./caller.ts";
+import { registerCallCost } from "./call-cost.ts";
 import { openApiDocument, openApiTransform } from "./openapi.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { capRoutes } from "./routes/caps.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
+import { catalogVersionRoutes } from "./routes/catalog-versions.ts";
+import { standingRoutes } from "./routes/standings.ts";
 import { checkRoutes, reservationRoutes } from "./routes/check.ts";
 import { correctionRoutes } from "./routes/corrections.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
@@ -165,6 +168,7 @@ const proxyTrust = (trust: AppOptions["trustProxy"]): NonNullable<FastifyServerO
 async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   const { engine, state } = options;
   registerSessions(app, options);
+  registerCallCost(app);
   dashboardRoutes(app);
   healthRoutes(app, options);
   errorPages(app);
@@ -179,6 +183,8 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   pricingRoutes(app, engine);
   simulateRoutes(app, engine);
   catalogRoutes(app, engine);
+  catalogVersionRoutes(app, engine);
+  standingRoutes(app, engine);
   accountRoutes(app, engine);
   subscriptionRoutes(app, engine);
   invoiceRoutes(app, engine);

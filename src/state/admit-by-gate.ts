@@ -1,6 +1,7 @@
 import { deniedError } from "../gate/denied.ts";
 import type { Gate } from "../gate/gate.ts";
 import type { Admit, Holds } from "./admission.ts";
+import { noteCounted } from "./tally.ts";
 
 /** Admission by the gate: allowed and counted, or the error that its denial stands for. */
 export const admitBy =
@@ -8,6 +9,7 @@ export const admitBy =
   async (request, now) => {
     const decision = await gate.check(request, now);
     if (!decision.allowed) throw deniedError(decision, now);
+    if (request.mode !== "peek") noteCounted(request.usage);
   };
 
 /** Holds by the gate: a reservation each. */

@@ -1,5 +1,18 @@
 import { html, useId } from "../lib.js";
 
+/** A form that this page answers itself.
+ * @param {{ onSubmit: () => void, row?: boolean, children?: unknown }} props */
+export const Form = ({ onSubmit, row, children }) =>
+  html`<form
+    class=${row ? "row end" : "stack"}
+    onSubmit=${(/** @type {Event} */ event) => {
+      event.preventDefault();
+      onSubmit();
+    }}
+  >
+    ${children}
+  </form>`;
+
 /** A labelled input. `hint` is read with it.
  * @param {{ label: string, value: string | number, onInput: (value: string) => void, hint?: unknown, type?: string, placeholder?: string, min?: number,
  *   max?: number, step?: number, required?: boolean, list?: readonly string[], suffix?: unknown, autocomplete?: string, spellcheck?: boolean }} props */

@@ -60,6 +60,7 @@ const PARAMETERS: readonly [path: RegExp, name: string, value: (party: Party) =>
   [/./, "key", (p) => p.key],
   [/./, "meter", () => "log_events"],
   [/./, "period", () => "day"],
+  [/./, "version", () => "1"],
 ];
 
 /** What a query parameter is given; those that are left out narrow or page what is there anyway. */
@@ -93,6 +94,7 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
     to: "2026-11-02T00:00:00Z",
   }),
   putCatalog: () => ({}),
+  postCatalogChanges: () => ({}),
   putAccountsByAccount: (p) => ({ name: `Name ${p.mark}`, plan: "free" }),
   putAccountsByAccountSubscription: () => ({ plan: "free" }),
   postAccountsByAccountSubscriptionCancel: () => ({}),
