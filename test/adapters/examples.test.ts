@@ -13,7 +13,7 @@ afterAll(() => weir.stop());
 
 const run = promisify(execFile);
 
-test.each(["restate", "rivet"])("the example of %s writes until its account's cap stops it", async (name) => {
+test.each(["restate", "rivet", "iii"])("the example of %s writes until its account's cap stops it", async (name) => {
   const env = { ...process.env, WEIR_URL: weir.url, WEIR_KEY: ADMIN_KEY };
   const { stdout } = await run(process.execPath, [join(import.meta.dirname, "example.ts"), name], { env });
   expect(stdout.match(/^add: 200 /gm)).toHaveLength(3);

@@ -1,0 +1,138 @@
+import { InvocationError, registerWorker, type IIIClient } from "iii-sdk";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { iiiMeter } from "../../src/adapters/iii/iii.ts";
+import { startIiiEngine, type IiiEngine } from "./support/iii-engine.ts";
+import { openWeir, type Weir } from "./support/weir.ts";
+
+const QUIET = { enableMetricsReporting: false, otel: { enabled: false } };
+
+let weir: Weir;
+/** The stand-in; null where `III_ENGINE_URL` names a real engine. */
+let standIn: IiiEngine | null = null;
+let plain: IIIClient;
+let wrapped: IIIClient;
+let guarded: IIIClient;
+const workers: IIIClient[] = [];
+const connect = (url: string): IIIClient => {
+  const worker = registerWorker(url, QUIET);
+  workers.push(worker);
+  return worker;
+};
+
+beforeAll(async () => {
+  const real = process.env["III_ENGINE_URL"];
+  [weir, standIn] = await Promise.all([openWeir(), real === undefined ? startIiiEngine() : null]);
+  const url = real ?? standIn?.url ?? "";
+  const account = ({ scope }: { scope: string }): string => scope.split("/", 1)[0] ?? "";
+  const meter = iiiMeter({ meter: weir.meter, InvocationError, account, service: "workers" });
+  plain = connect(url);
+  wrapped = meter.client(plain);
+  if (standIn) {
+    // A second engine whose every call goes through the middleware.
+    const guard = connect(url);
+    guard.registerFunction("weir::meter", meter.middleware(guard));
+    await guard.trigger({ function_id: "state::list_groups", payload: {} });
+    guarded = connect(url);
+  }
+});
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.shutdown()));
+  await Promise.all([standIn?.stop(), weir.stop()]);
+});
+
+type Run = (operation: string, payload?: object, metadata?: object) => Promise<unknown>;
+
+/** Calls by way of the wrapper, or of the middleware. */
+async function newScope(way: "wrapper" | "middleware", plan = "free") {
+  const account = await weir.newAccount(plan);
+  if (standIn) standIn.middleware = way === "middleware" ? "weir::meter" : null;
+  const client = way === "wrapper" ? wrapped : guarded;
+  const run: Run = (operation, payload = {}, metadata) =>
+    client.trigger({
+      function_id: `state::${operation}`,
+      payload: { scope: `${account}/s`, ...payload },
+      ...(metadata ? { metadata } : {}),
+    });
+  return { account, run };
+}
+
+const ways = process.env["III_ENGINE_URL"] === undefined ? (["wrapper", "middleware"] as const) : (["wrapper"] as const);
+
+describe.each(ways)("iii by %s", (way) => {
+  test("every operation counts exactly, and stored bytes are the values'", async () => {
+    const { account, run } = await newScope(way);
+    const table: [string, object, object][] = [
+      ["set", { key: "a", value: { n: 1 } }, { requests: 1, rows_written: 1 }],
+      ["get", { key: "a" }, { requests: 1, rows_read: 1 }],
+      ["get", { key: "b" }, { requests: 1 }],
+      ["set", { key: "b", value: "hello" }, { requests: 1, rows_written: 1 }],
+      ["list", {}, { requests: 1, rows_read: 2 }],
+      ["update", { key: "a", ops: [{ type: "set", path: "x", value: 1 }] }, { requests: 1, rows_read: 1, rows_written: 1 }],
+      ["update", { key: "a", ops: [{ type: "increment", path: "n", by: 2 }] }, { requests: 1, rows_read: 1, rows_written: 1 }],
+      ["update", { key: "a", ops: [{ type: "decrement", path: "n", by: 1 }] }, { requests: 1, rows_read: 1, rows_written: 1 }],
+      ["update", { key: "a", ops: [{ type: "append", path: "l", value: 1 }] }, { requests: 1, rows_read: 1, rows_written: 1 }],
+      ["update", { key: "a", ops: [{ type: "merge", value: { m: 1 } }] }, { requests: 1, rows_read: 1, rows_written: 1 }],
+      [
+        "update",
+        {
+          key: "a",
+          ops: [
+            { type: "remove", path: "x" },
+            { type: "remove", path: "m" },
+          ],
+        },
+        { requests: 1, rows_read: 1, rows_written: 1 },
+      ],
+      ["delete", { key: "b" }, { requests: 1, rows_written: 1 }],
+      ["delete", { key: "b" }, { requests: 1 }],
+    ];
+    for (const [operation, payload, counts] of table) {
+      const from = await weir.used(account);
+      await run(operation, payload);
+      const moved = Object.entries(await weir.used(account)).map(([meter, n]) => [meter, n - (from[meter] ?? 0)] as const);
+      expect(Object.fromEntries(moved.filter(([, n]) => n > 0)), `${operation} ${JSON.stringify(payload)}`).toEqual(counts);
+    }
+    expect(await run("get", { key: "a" })).toEqual({ n: 2, l: [1] });
+    expect(await weir.storedBytes(account)).toBe(JSON.stringify({ n: 2, l: [1] }).length);
+    expect(await weir.reserved(account)).toEqual({});
+  });
+
+  test("a cap stops the write, by an InvocationError whose text begins with its code", async () => {
+    const { account, run } = await newScope(way);
+    await run("set", { key: "a", value: 1 });
+    await weir.cap(account, "state_sqlite_rows_written", "day", 1);
+    for (const [operation, payload] of [
+      ["set", { key: "a", value: 2 }],
+      ["update", { key: "a", ops: [{ type: "set", value: 3 }] }],
+      ["delete", { key: "a" }],
+    ] as const) {
+      const error: unknown = await run(operation, payload).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(InvocationError);
+      expect((error as InvocationError).message).toContain("limit_exceeded: state_sqlite_rows_written");
+    }
+    // Seen from beside the meter.
+    if (standIn) standIn.middleware = null;
+    expect(await plain.trigger({ function_id: "state::get", payload: { scope: `${account}/s`, key: "a" } })).toBe(1);
+    if (standIn) standIn.middleware = way === "middleware" ? "weir::meter" : null;
+    expect(await run("delete", { key: "nothing" })).toBeNull();
+    expect(await weir.used(account)).toEqual({ requests: 2, rows_written: 1 });
+  });
+
+  test("a repeated call under its own key counts once", async () => {
+    const { account, run } = await newScope(way);
+    for (let i = 0; i < 2; i++) await run("set", { key: "a", value: 1 }, { idempotency_key: `${account}-1` });
+    expect(await weir.used(account)).toEqual({ requests: 1, rows_written: 1 });
+  });
+});
+
+test("groups are rows read, and a delivery of a trigger is a request", async () => {
+  const account = await weir.newAccount("free");
+  if (standIn) standIn.middleware = null;
+  const meter = iiiMeter({ meter: weir.meter, InvocationError, account, service: "workers" });
+  const { groups } = (await meter.client(plain).trigger({ function_id: "state::list_groups", payload: {} })) as { groups: string[] };
+  expect(await weir.used(account)).toEqual({ requests: 1, rows_read: Math.max(1, groups.length) });
+  const heard = meter.delivery((event: { scope: string }) => Promise.resolve(event.scope));
+  expect(await heard({ scope: "s" })).toBe("s");
+  await weir.cap(account, "state_requests", "day", 2);
+  await expect(heard({ scope: "s" })).rejects.toThrow("limit_exceeded: state_requests");
+});
