@@ -48,7 +48,8 @@ async function newPage(size: keyof typeof SIZES, colorScheme: "light" | "dark"):
 async function show(on: Page, view: string): Promise<void> {
   // As text: what runs in the page has other types than what runs here.
   await on.evaluate(`location.hash = "#/${view}"`);
-  await on.waitForFunction('document.querySelector("h1") && !document.querySelector(".skeleton")');
+  await on.locator("h1").waitFor();
+  await on.locator(".skeleton").first().waitFor({ state: "detached" });
 }
 
 describe.skipIf(program === null)("the dashboard", () => {
