@@ -47,6 +47,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "who did what to which account, and whether that log is sound",
     load: () => import("./commands/audit.ts"),
   },
+  completion: { group: OPERATE, summary: "completion for bash, zsh or fish", load: () => import("./commands/completion.ts") },
   doctor: { group: OPERATE, summary: "what is wrong, and what to do", load: () => import("./commands/doctor.ts") },
 };
 

@@ -55,6 +55,7 @@ test("every command of the contract is there, and says what it does", () => {
     webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],
     invoices: ["credit", "explain", "finalize", "list", "pay", "run", "show", "upcoming", "void"],
     pricing: [],
+    completion: [],
     simulate: [],
     state: ["alarm", "create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
     check: [],
