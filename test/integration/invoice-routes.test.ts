@@ -47,6 +47,14 @@ describe("who may see and do what", () => {
     expect((await t.send("GET", `/v1/invoices/${invoice.id}/lines/9`)).status).toBe(404);
   });
 
+  it("an account sees its draft as it stands now, though it may change no invoice", async () => {
+    const { account, invoice } = await billedJanuary();
+    await billing.lateUsage(account, "2027-01-30T05:00:00.000Z", 1_000_000);
+    const seen = await t.send("GET", `/v1/invoices/${invoice.id}`, { key: await t.key("read_only", account) });
+    expect(seen).toMatchObject({ status: 200, body: { state: "draft", totalUsdMicros: 5_225_000 } });
+    expect((await t.send("GET", `/v1/invoices/${invoice.id}`)).body).toMatchObject({ totalUsdMicros: 5_225_000 });
+  });
+
   it("a list comes in pages, newest first", async () => {
     const { account } = await billedJanuary();
     const first = await t.send("GET", "/v1/invoices?limit=1", { account });
