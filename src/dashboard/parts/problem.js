@@ -49,7 +49,7 @@ export function DenialLine({ denial }) {
       ${quantity(denial.used, unit)}${held} of ${" "}${amount(denial.limit, unit)} used (${source(denial)}).
     </p>
     <p class="muted">
-      ${denial.resetsAt ? html`Free again ${until(denial.resetsAt, now)}. ` : ""}${denial.remedy}
+      ${denial.resetsAt ? html`Free again ${until(denial.resetsAt, now)}. ` : ""} ${denial.remedy}
       ${denial.meter && denial.source !== "ceiling" && html` <a href=${placeOf("usage", denial.meter)}>See the limit</a>`}
     </p>
   </div>`;
