@@ -62,10 +62,12 @@ export class AccountLoader {
 
   /** Loads or refreshes. `epoch` is the one the reason was seen in. Throws `not_found` for an account that does not exist. */
   async load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
-    const running = this.#inFlight.get(account);
-    // The load under way may have read limits before this caller's change: a change of limits never rides along.
-    if (running && reason !== "limits") return running;
-    await running?.catch(() => {});
+    for (let running = this.#inFlight.get(account); running; running = this.#inFlight.get(account)) {
+      // The load under way may have read limits before this caller's change: a change of limits never rides along.
+      if (reason !== "limits") return running;
+      await running.catch(() => {});
+    }
+    // No await from here to the note: of callers in one turn each would open a life of its own.
     const load = this.#load(account, reason, epoch, now).finally(() => {
       if (this.#inFlight.get(account) === load) this.#inFlight.delete(account);
     });
@@ -135,6 +137,8 @@ export class AccountLoader {
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
     const { db, counters, unbooked, recall } = this.#stores;
+    // Of a burst's first checks the last to hear "absent" come when the account is there already: a second life would call on every process.
+    if (reason === "absent" && (await counters.read(account, []))) return;
     // Everything still on its way to Postgres first: the new epoch's sums must hold it.
     if (reason !== "absent" || (await hasLived(db, account))) await recall.all();
     else await bookOwn(db, unbooked, [account], now);

@@ -50,7 +50,7 @@ export const leaseSettleSchema = z.strictObject({
   places: z
     .array(
       z.strictObject({
-        service: z.string().regex(SERVICE_PATTERN),
+        service: z.string().regex(SERVICE_PATTERN).optional(),
         namespace: z.string().regex(NAMESPACE_PATTERN).optional(),
         used: usageSchema,
       }),

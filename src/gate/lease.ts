@@ -85,7 +85,7 @@ export const toLook = (operation: LeaseOperation): LeaseOperation => ({
 function totalsOf(catalog: Catalog, { used, places = [] }: LeaseSettle): [label: string, total: number][] {
   const rest = new Map(countersOf(catalog, used, "used"));
   const totals = new Map<string, number>();
-  places.forEach(({ service, namespace = "", used: here }, i) => {
+  places.forEach(({ service = "", namespace = "", used: here }, i) => {
     for (const [meter, quantity] of countersOf(catalog, here, `places.${i}.used`)) {
       const label = `${service}/${namespace}/${meter}`;
       totals.set(label, (totals.get(label) ?? 0) + quantity);
@@ -94,7 +94,7 @@ function totalsOf(catalog: Catalog, { used, places = [] }: LeaseSettle): [label:
   });
   for (const [meter, quantity] of rest) {
     if (quantity < 0) throw validationFailed([{ path: `used.${meter}`, message: "is less than what the places claim" }]);
-    if (quantity > 0) totals.set(`//${meter}`, quantity);
+    if (quantity > 0) totals.set(`//${meter}`, (totals.get(`//${meter}`) ?? 0) + quantity);
   }
   return [...totals].filter(([, total]) => total > 0);
 }

@@ -32,6 +32,14 @@ describe("check", () => {
     expect(usage.meters.day).toMatchObject({ state_requests: 1, state_sqlite_rows_written: 1, state_sqlite_rows_read: 0 });
   });
 
+  it("loads an account once, however many come first at once", async () => {
+    const account = await t.newAccount();
+    const decisions = await Promise.all(Array.from({ length: 40 }, () => requests(account)));
+    expect(decisions.filter((d) => d.allowed)).toHaveLength(40);
+    const row = await t.engine.db.selectFrom("accounts").select("last_epoch").where("account", "=", account).executeTakeFirst();
+    expect(row).toEqual({ last_epoch: 1n });
+  });
+
   it("admits exactly up to a cap, from 2,000 at once", async () => {
     const account = await t.newAccount();
     await t.cap(account, "state_requests", "month", 1_000);

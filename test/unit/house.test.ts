@@ -8,6 +8,7 @@ import { ROOT } from "../support/tools.ts";
  * one file; `catalog` and `rating` are the two halves of one pure subject and know each other's front.
  */
 const ORDER = [
+  "client",
   "kernel",
   "adapters",
   "config",
@@ -61,7 +62,7 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
     call: /(?<![.\w])set(?:Timeout|Interval)\(/,
     instead: "sleep of kernel/clock.ts",
     allowed:
-      /^(src\/(kernel\/clock|dashboard\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
+      /^(src\/((?:kernel|client)\/clock|dashboard\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
   },
   {
     call: /\bengine\.db\b|\{[^}]*(?<!: )\bdb\b[^}]*\} = (?:this\.#)?engine\b/,
