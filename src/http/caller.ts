@@ -1,4 +1,4 @@
-import type { FastifyRequest, HTTPMethods, preHandlerHookHandler } from "fastify";
+import type { FastifyReply, FastifyRequest, HTTPMethods, preHandlerHookHandler } from "fastify";
 import { appendAudit } from "../audit/audit-store.ts";
 import type { Engine } from "../engine.ts";
 import { onBehalfOf, type Caller } from "../kernel/caller.ts";
@@ -60,7 +60,9 @@ function named(engine: Engine, operation: string, changing: boolean): preHandler
 
 /** Before the answer: where it cannot be told, the caller gets an error and asks again. */
 function told(engine: Engine, operation: string) {
-  return async (request: FastifyRequest, _reply: unknown, payload: unknown): Promise<unknown> => {
+  return async (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> => {
+    // A refusal comes by here too.
+    if (reply.statusCode >= 400) return payload;
     const params = membersOf(request.params);
     const { account } = { ...membersOf(payload), ...membersOf(request.body), ...params };
     const target = Object.entries(params).filter(([name]) => name !== "account");

@@ -139,6 +139,8 @@ describe("the audit log", () => {
     await t.send("PUT", "/v1/usage/caps/no_meter", { account, body: { period: "day", capValue: 1 } });
     await t.send("DELETE", "/v1/usage/caps/log_events/day", { account });
     await t.send("DELETE", `/v1/accounts/${account}/keys/key_${"x".repeat(20)}`);
+    await t.send("POST", "/v1/recount", { body: { account: "acct_nobody", objects: [] } });
+    await t.send("POST", "/v1/accounts/acct_nobody/reclaim");
     await t.send("GET", "/v1/usage", { account });
     await t.send("POST", "/v1/check", { body: { account, usage: { state_requests: 1 } } });
     await t.send("PUT", `/v1/accounts/${account}`, { body: {} });
