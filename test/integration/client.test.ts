@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ALLOWED, createMeter, WeirDenied, WeirRefused, WeirUnavailable, type Decision, type Meter } from "../../src/client/index.ts";
 import type { MeterOptions } from "../../src/client/meter-options.ts";
 import { openFileJournal } from "../../src/client/journal-file.ts";
@@ -8,6 +8,9 @@ import { ManualClientClock } from "../support/client-clock.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 /** The SDK against a real Weir over HTTP; time moves on both sides when it is told. */
+
+// Thousands of requests over HTTP: on a busy machine they take longer than a test is given.
+vi.setConfig({ testTimeout: 60_000 });
 
 let t: TestApp;
 let url: string;
