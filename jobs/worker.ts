@@ -13,6 +13,7 @@ import { forgetOldDeliveries } from "./forget-deliveries.ts";
 import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
 import { forgetOldLeases } from "./forget-leases.ts";
+import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
@@ -26,6 +27,7 @@ const JOBS: readonly Job[] = [
   closeBillingPeriods,
   deliverWebhooks,
   prepareLedger,
+  indexClosedMonths,
   forgetEvents,
   forgetKeys,
   forgetOldLeases,

@@ -23,6 +23,7 @@ import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
+import { indexClosedMonths } from "./ledger/closed-months.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
 import { ensurePartitions } from "./ledger/ledger-store.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
@@ -71,6 +72,7 @@ export class Engine {
   readonly #recall: Recall;
   readonly #redis: RedisServers[];
   readonly #closePostgres: () => Promise<void>;
+  readonly #databaseUrl: string;
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
   #observer: DecisionObserver | null = null;
@@ -82,7 +84,9 @@ export class Engine {
     this.clock = options.clock;
     this.db = postgres.db;
     this.walled = postgres.walled;
+    this.#databaseUrl = options.databaseUrl;
     this.#closePostgres = () => postgres.close();
+    this.#databaseUrl = options.databaseUrl;
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
@@ -226,6 +230,11 @@ export class Engine {
   async prepareLedger(): Promise<void> {
     const now = this.clock.now();
     await ensurePartitions(this.db, [now, now + 31 * DAY_MS]);
+  }
+
+  /** Indexes the ledger's months that are over for reading. Where this process does not own the tables, `weir migrate` does it. */
+  async indexClosedMonths(): Promise<void> {
+    await indexClosedMonths(this.#databaseUrl, this.clock.now());
   }
 
   /** Accounts with usage that is not booked yet; throws `unavailable` when a store is away. */
