@@ -4,5 +4,5 @@ import type { Job } from "./job.ts";
 export const indexClosedMonths: Job = {
   name: "index-closed-months",
   everyMs: 3_600_000,
-  run: (engine) => engine.indexClosedMonths(),
+  run: async (engine) => void (await engine.upkeep.indexClosedMonths()),
 };

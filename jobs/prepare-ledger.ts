@@ -4,5 +4,5 @@ import type { Job } from "./job.ts";
 export const prepareLedger: Job = {
   name: "prepare-ledger",
   everyMs: 3_600_000,
-  run: (engine) => engine.prepareLedger(),
+  run: (engine) => engine.upkeep.preparePartitions(),
 };

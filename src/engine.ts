@@ -23,20 +23,18 @@ import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
-import { indexClosedMonths } from "./ledger/closed-months.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
-import { ensurePartitions } from "./ledger/ledger-store.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
 import { readingsBooked, rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
+import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
 import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
 import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
-import { DAY_MS } from "./kernel/window.ts";
 
 /** Background work may wait longer than a check: nobody's write hangs on it. */
 const BACKGROUND_TIMEOUT_MS = 5_000;
@@ -65,6 +63,7 @@ export class Engine {
   /** The versions of the catalogue: what a month is priced by. */
   readonly catalogs: CatalogHistory;
   readonly invoices: Invoicing;
+  readonly upkeep: LedgerUpkeep;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
   readonly #background: GateStores;
@@ -72,7 +71,6 @@ export class Engine {
   readonly #recall: Recall;
   readonly #redis: RedisServers[];
   readonly #closePostgres: () => Promise<void>;
-  readonly #databaseUrl: string;
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
   #observer: DecisionObserver | null = null;
@@ -84,9 +82,8 @@ export class Engine {
     this.clock = options.clock;
     this.db = postgres.db;
     this.walled = postgres.walled;
-    this.#databaseUrl = options.databaseUrl;
+    this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock);
     this.#closePostgres = () => postgres.close();
-    this.#databaseUrl = options.databaseUrl;
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#version = version;
@@ -226,17 +223,6 @@ export class Engine {
     return this.#recall.join();
   }
 
-  /** Makes the partitions of this month and the next. */
-  async prepareLedger(): Promise<void> {
-    const now = this.clock.now();
-    await ensurePartitions(this.db, [now, now + 31 * DAY_MS]);
-  }
-
-  /** Indexes the ledger's months that are over for reading. Where this process does not own the tables, `weir migrate` does it. */
-  async indexClosedMonths(): Promise<void> {
-    await indexClosedMonths(this.#databaseUrl, this.clock.now());
-  }
-
   /** Accounts with usage that is not booked yet; throws `unavailable` when a store is away. */
   async lag(): Promise<{ dirtyAccounts: number }> {
     await reachPostgres(this.db.selectFrom("catalog_versions").select("version").limit(1).execute());
@@ -296,7 +282,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const catalog = stored ? withShippedOperations(stored.catalog) : defaultCatalog();
     const version = await applyCatalog(postgres.db, catalog, options.clock.now());
     const engine = new Engine(options, postgres, { hot, background }, version);
-    await engine.prepareLedger();
+    await engine.upkeep.preparePartitions();
     await engine.join();
     return engine;
   } catch (error) {

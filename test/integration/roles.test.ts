@@ -78,7 +78,7 @@ describe("the API's own user of Postgres", () => {
     await send("POST", "/v1/services/s/state/namespaces", { name: "Room" }, String(key));
     await send("PUT", "/v1/services/s/state/namespaces/Room/objects/o/values/k", { value: "v" }, String(key));
     await engine.rollUp();
-    await engine.prepareLedger();
+    await engine.upkeep.preparePartitions();
     expect(await send("GET", "/v1/usage", undefined, String(key))).toMatchObject({ usage: { meters: { day: { log_events: 5 } } } });
     expect((await send("GET", "/v1/audit"))["entries"]).not.toEqual([]);
     expect((await engine.checkInvariants()).filter((c) => c.violations.length > 0)).toEqual([]);

@@ -32,7 +32,7 @@ export async function run(bench: Bench): Promise<Result[]> {
   const end = Math.floor(systemClock.now() / HOUR_MS) * HOUR_MS;
   await seed(engine.db, end);
   // As the job of that name does each hour.
-  await engine.indexClosedMonths();
+  await engine.upkeep.indexClosedMonths();
   const state = await openState(engine, join(bench.dataDir, "state"), (error) => bench.say(String(error)));
   bench.closers.push(() => state.close());
   const app = await buildApp({ engine, state, adminKey: KEY, redisDurable: null, runJobs: async () => {} });
