@@ -1,14 +1,16 @@
+import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { findAccount } from "../../accounts/account-store.ts";
 import { meter as meterOf } from "../../catalog/catalog.ts";
 import type { Engine } from "../../engine.ts";
 import { notFound, validationFailed, WeirError } from "../../kernel/errors.ts";
 import { METER_PATTERN } from "../../kernel/ids.ts";
-import { DAY_MS, iso, parseInstant, type Window } from "../../kernel/window.ts";
+import { DAY_MS, parseInstant, type Window } from "../../kernel/window.ts";
 import { GRANULARITIES, type HistoryPoint } from "../../usage/history.ts";
 import { levelHistory, usageHistory } from "../../usage/history-store.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
+import { seriesAsCsv, seriesAsJson } from "../series-text.ts";
 
 /** Longest history in one answer, by granularity, in days: a year of hours is 8,760 points. */
 const HISTORY_DAYS_MAX = { hour: 400, day: 4_000, month: 40_000 };
@@ -69,18 +71,15 @@ export function historyRoutes(app: App, engine: Engine): void {
       const csv = query.format === undefined ? wantsCsv(request.headers.accept) : query.format === "csv";
       // A cache must not hand the one form to whoever asks for the other.
       void reply.header("vary", "accept");
-      if (csv)
-        return reply
-          .type(CSV)
-          .serializer(String)
-          .send(csvOf(series, query.groupBy !== undefined));
-      return reply
-        .type(JSON_TYPE)
-        .serializer(JSON.stringify)
-        .send({ series: withIsoStarts(series) });
+      return csv
+        ? sendBytes(reply, CSV, seriesAsCsv(series, query.groupBy !== undefined))
+        : sendBytes(reply, JSON_TYPE, seriesAsJson(series));
     },
   });
 }
+
+/** A buffer goes out as it is, past every serializer. */
+const sendBytes = (reply: FastifyReply, type: string, bytes: Buffer): FastifyReply => reply.type(type).send(bytes);
 
 async function seriesOf(engine: Engine, accountId: string, query: Query): Promise<HistoryPoint[]> {
   const { walled: db } = engine;
@@ -126,42 +125,4 @@ function wantsCsv(accept: string | undefined): boolean {
   const csv = types.indexOf("text/csv");
   const json = types.indexOf("application/json");
   return csv >= 0 && (json < 0 || csv < json);
-}
-
-/** Points of one span stand together: each time is put into words once. */
-function withIsoStarts(series: readonly HistoryPoint[]): (Omit<HistoryPoint, "start"> & { start: string })[] {
-  const inWords = instantWriter();
-  let last = NaN;
-  let text = "";
-  return series.map(({ start, quantity, group }) => {
-    if (start !== last) text = inWords((last = start));
-    return group === undefined ? { start: text, quantity } : { start: text, quantity, group };
-  });
-}
-
-/** Of `2026-11-21T`. */
-const DATE_LENGTH = 11;
-
-/**
- * Puts times into words, each date and each time of day once: a series has 24 times of day and comes in the order of its dates, and of a
- * year of hours toISOString alone took longer than JSON.stringify.
- */
-function instantWriter(): (at: number) => string {
-  const times = new Map<number, string>();
-  let day = NaN;
-  let date = "";
-  return (at) => {
-    const today = Math.floor(at / DAY_MS);
-    if (today !== day) date = iso((day = today) * DAY_MS).slice(0, DATE_LENGTH);
-    const sinceMidnight = at - today * DAY_MS;
-    const time = times.get(sinceMidnight) ?? iso(at).slice(DATE_LENGTH);
-    times.set(sinceMidnight, time);
-    return date + time;
-  };
-}
-
-/** RFC 4180. No group needs quotes: names of services and namespaces hold neither commas nor quotes. */
-function csvOf(series: readonly HistoryPoint[], grouped: boolean): string {
-  const lines = withIsoStarts(series).map(({ start, quantity, group }) => `${start},${quantity}${grouped ? `,${group ?? ""}` : ""}\r\n`);
-  return `start,quantity${grouped ? ",group" : ""}\r\n${lines.join("")}`;
 }
