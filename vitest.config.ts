@@ -5,8 +5,10 @@ export default defineConfig({
   test: {
     // Two cores, and the servers want one of them: more workers only queue.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Bounds against hanging, not expectations: a command line test takes 3 s alone and 15 s beside a busy neighbour.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    expect: { poll: { timeout: 20_000 } },
     teardownTimeout: 30_000,
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/protocol/**/*.test.ts"] } },

@@ -188,7 +188,7 @@ async function bytesOf(service: string, key: string): Promise<number> {
 
 const ended = async (id: string): Promise<void> => {
   const status = async () => (await server.sql(`SELECT status FROM sys_invocation WHERE id = '${id}'`))[0]?.["status"];
-  await expect.poll(status, { timeout: 15_000 }).toBe("completed");
+  await expect.poll(status).toBe("completed");
 };
 
 /** What Restate's own journal says was done to state. */
@@ -412,7 +412,7 @@ describe("counted once", () => {
     const first = await start(true);
     await server.register(`http://127.0.0.1:${port}`);
     const id = await server.send("ProcessRoom", room, "halfway");
-    await expect.poll(() => stored("ProcessRoom", room), { timeout: 10_000 }).toEqual({ a: 1, b: 2 });
+    await expect.poll(() => stored("ProcessRoom", room)).toEqual({ a: 1, b: 2 });
     first.kill("SIGKILL");
     const second = await start(false);
     await ended(id);

@@ -153,7 +153,7 @@ describe("what operations count", () => {
     const fired = new Promise<void>((resolve) => once.set(`${account}/lobby`, resolve));
     await room.plan(50);
     await fired;
-    await expect.poll(() => weir.used(account), { timeout: 5_000 }).toEqual(counts);
+    await expect.poll(() => weir.used(account)).toEqual(counts);
   });
 
   test("more than a hold is another hold", async () => {
@@ -205,7 +205,7 @@ describe("what operations count", () => {
     const asleep = new Promise<void>((resolve) => once.set(`${account}/lobby/asleep`, resolve));
     await room.sleep();
     await asleep;
-    await expect.poll(async () => (await duration()) - from, { timeout: 5_000 }).toBeGreaterThanOrEqual(gbMilliseconds(300));
+    await expect.poll(async () => (await duration()) - from).toBeGreaterThanOrEqual(gbMilliseconds(300));
     await pause(100);
     const till = await duration();
     await pause(300);

@@ -8,8 +8,9 @@ export default defineConfig({
     exclude: ["**/node_modules/**"],
     globalSetup: ["test/support/global-setup.ts"],
     fileParallelism: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    expect: { poll: { timeout: 20_000 } },
     teardownTimeout: 30_000,
   },
 });

@@ -46,4 +46,4 @@ it("run, list, show, upcoming, explain, pay: what people see, and what programs 
   const [paid, credited] = await Promise.all([`pay ${invoice?.id} --payment tr_7 --json`, note].map((line) => weir(line, account)));
   expect(JSON.parse(paid?.stdout ?? "")).toMatchObject({ state: "paid", payment: "tr_7" });
   expect(credited?.stdout).toBe(`Credit note 1 takes 75000 micro-dollars off ${invoice?.id}.\n`);
-}, 60_000);
+});

@@ -31,4 +31,4 @@ it("weir usage --watch --json: a line for each change, until Ctrl-C", async () =
   expect(await nextUsed()).toBe(3);
   child.kill("SIGINT");
   expect(await ended).toBe(0);
-}, 60_000);
+});

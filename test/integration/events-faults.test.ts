@@ -115,7 +115,7 @@ describe("a Redis", () => {
     expect(await record(distant, event(account, "e1", 5))).toEqual({ accepted: 1, duplicates: 0, rejected: [] });
     expect(await standing(account)).toBe(1);
     wire.mend();
-    await vi.waitFor(async () => expect(await standing(account)).toBe(6), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(async () => expect(await standing(account)).toBe(6), { timeout: 20_000, interval: 50 });
     expect(await used(account)).toBe(6);
   });
 
@@ -160,7 +160,7 @@ describe("a statement whose backend is killed", () => {
           where datname = current_database() and wait_event_type = 'Lock' and query like '-- Counts usage events%'`;
         if (!row) throw new Error("no booking waits");
         return row.pid;
-      });
+      }, 20_000);
       await meanwhile(pid, running);
     });
     return running;

@@ -45,9 +45,9 @@ async function newKey(body: Record<string, unknown> = {}): Promise<{ account: st
   return { account, base, id: String(made.body["id"]), key: String(made.body["key"]) };
 }
 
-/** Waits for what happens in the background, a second at most. */
+/** Waits for what happens in the background. */
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const end = monotonicMs() + 5_000;
+  const end = monotonicMs() + 20_000;
   while (!(await what())) {
     if (monotonicMs() > end) throw new Error("It did not come to pass.");
     await sleep(10);

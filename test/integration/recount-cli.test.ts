@@ -5,7 +5,7 @@ let server: RunningWeir;
 
 beforeAll(async () => {
   server = await startWeir();
-}, 60_000);
+});
 afterAll(() => server.stop());
 
 const weir = (line: string) => server.weir(line.split(" "));

@@ -14,7 +14,7 @@ let worker: Receiver;
 beforeAll(async () => {
   worker = await startReceiver((response) => void response.writeHead(200).end('{"ok":true}'));
   server = await startWeir({ WEIR_PROFILE: "tovuk", WEIR_WEBHOOK_ALLOW_PRIVATE: "1" });
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   await worker.stop();

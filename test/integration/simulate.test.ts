@@ -110,4 +110,4 @@ it("weir simulate: one account, and all with who pays more", async () => {
   expect(found.afterUsdMicros).toBe(0);
   expect(found.accounts.find((a) => a.account === account)?.changeUsdMicros).toBe(-5_075_000);
   expect(await run(["simulate", "nope"], env)).toMatchObject({ code: 2 });
-}, 60_000);
+});

@@ -199,7 +199,7 @@ describe("what a receiver may do to us", () => {
     const delivered = await log();
     expect(delivered).toMatchObject({ status: "delivered", attempts: [{ statusCode: 200, error: null }] });
     expect(delivered?.attempts[0]?.answer).toMatch(/^(?:a\ufffd)+$/);
-    expect(delivered?.attempts[0]?.latencyMs).toBeLessThan(2_000);
+    expect(delivered?.attempts[0]?.latencyMs).toBeLessThan(8_000);
   });
 });
 

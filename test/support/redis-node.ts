@@ -6,8 +6,8 @@ import { monotonicMs, sleep } from "../../src/kernel/clock.ts";
 import { freePort } from "../../src/servers/process.ts";
 import { killWith } from "./kill-with.ts";
 
-const READY_TIME_LIMIT_MS = 10_000;
-const SYNC_TIME_LIMIT_MS = 10_000;
+const READY_TIME_LIMIT_MS = 30_000;
+const SYNC_TIME_LIMIT_MS = 30_000;
 
 /** A private redis-server that can be killed, restarted with or without its file, followed and promoted. */
 export class RedisNode {
