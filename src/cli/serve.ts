@@ -15,6 +15,8 @@ import type { RedisAddress } from "../stores/redis-servers.ts";
 export const DEMO_ACCOUNT = "acct_demo";
 const DEMO_PLAN = "free";
 const QUEUE_NAME = "jobs";
+/** Connections not yet taken up: of 2,000 clients that come at once, Node's 511 kept some waiting seconds for their next try, and reset others. */
+const BACKLOG = 4_096;
 
 /** What `start` has opened and read. */
 export interface Ground {
@@ -79,7 +81,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     ...(testClock === undefined ? {} : { testClock }),
   });
   closers.push(() => app.close());
-  await app.listen({ host: config.host, port: config.port });
+  await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
   return (app.server.address() as AddressInfo).port;
 }
 

@@ -24,7 +24,11 @@ export interface Operation {
 
 export interface Counted {
   status: "allowed" | "denied" | "grant";
-  header: Header;
+  header: Header & { runId: string };
+  /** Under which the quick path may count from here on (quick.lua); empty where it may not. */
+  leave: string;
+  /** What is left of each counter on the quick path, in the order of `usage`. */
+  rooms: number[];
   objectBefore: number;
   objectAfter: number;
   /** Letters: p payload, o object ceiling, s account storage. */
@@ -120,7 +124,9 @@ export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): Chec
     objectAfter: Number(text(reply[3])),
     refusals: text(reply[4]),
     kept: buffer(reply[5]),
-    meters: reply.slice(6).map((packed, i) => readMeter(buffer(packed), i >= usage.length)),
-    integral: storage === null ? null : readIntegral(buffer(reply[6 + usage.length])),
+    leave: text(reply[6]),
+    rooms: text(reply[7]).split(",").map(Number),
+    meters: reply.slice(8).map((packed, i) => readMeter(buffer(packed), i >= usage.length)),
+    integral: storage === null ? null : readIntegral(buffer(reply[8 + usage.length])),
   };
 }

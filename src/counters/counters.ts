@@ -4,7 +4,8 @@ import { keySpace, type KeySpace } from "./keys.ts";
 import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
 import { createLeaseCalls, type LeaseCalls } from "./lease-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
-import { ask, runScript, script, text } from "./script.ts";
+import { QuickCalls } from "./quick-calls.ts";
+import { buffer, runScript, script, text } from "./script.ts";
 import { decodeSettle, settleArgs, settleKeys, type Ending, type SettleReply } from "./settle-call.ts";
 
 const CHECK = script("check");
@@ -13,6 +14,7 @@ const GRANT = script("grant");
 const SETTLE = script("settle");
 const EXPIRE = script("expire");
 const CLOSE = script("close");
+const SNAPSHOT = script("snapshot");
 
 /** Reservations ended in one call: about 3 µs each, and the server does nothing else meanwhile. */
 const EXPIRE_MAX = 500;
@@ -68,6 +70,8 @@ export interface Counters {
   readonly keys: KeySpace;
   readonly redis: RedisServers;
   check(operation: Operation): Promise<CheckReply>;
+  /** The shortest way, for what nothing stands in the way of. */
+  readonly quick: QuickCalls;
   /** Installs a new epoch (`replaces`: the epoch of this run it may replace, or 0) or refreshes the present one. */
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
   settle(ending: Ending): Promise<SettleReply>;
@@ -86,6 +90,7 @@ export function createCounters(redis: RedisServers, prefix: string): Counters {
   return {
     keys,
     redis,
+    quick: new QuickCalls(redis),
     check: async (operation) =>
       decodeCheck(operation, await runScript(redis, CHECK, checkKeys(keys, operation), (runId) => checkArgs(runId, operation))),
     load: async (loaded, kind, replaces) => {
@@ -150,20 +155,20 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
 }
 
 async function readSnapshot(redis: RedisServers, keys: KeySpace, account: string, meters: readonly MeterName[]): Promise<Snapshot | null> {
-  const key = keys.state(account);
-  const fields = ["h", ...meters.map((m) => `m:${m.name}`)];
-  const { runId, reply } = await ask(redis, key, async (connection) => ({
-    runId: connection.runId(),
-    reply: await connection.call((client) => client.hmgetBuffer(key, ...fields)),
-  }));
-  const packed = reply[0];
-  if (!packed) return null;
+  const names = meters.map((m) => m.name);
+  let runId = "";
+  const reply = await runScript(redis, SNAPSHOT, [keys.state(account)], (run) => {
+    runId = run;
+    return names;
+  });
+  const packed = buffer(reply[0]);
+  if (packed.length === 0) return null;
   const header = readHeader(packed);
   if (header.runId !== runId) return null;
   const found = new Map<string, MeterCounters>();
   meters.forEach((meter, i) => {
-    const counters = reply[i + 1];
-    if (counters) found.set(meter.name, readMeter(counters, meter.kind === "gauge"));
+    const counters = buffer(reply[i + 1]);
+    if (counters.length > 0) found.set(meter.name, readMeter(counters, meter.kind === "gauge"));
   });
   return { header, meters: found };
 }

@@ -17,6 +17,10 @@ export interface Header {
   payloadCeiling: number | null;
   objectSeq: number;
   changes: number;
+  /** The newest receiving hour that has totals. */
+  hour: number;
+  /** When the next reservation is due to expire; null where none is held. */
+  expiry: number | null;
   /** Something waits for the roll-up. */
   dirty: boolean;
 }
@@ -52,6 +56,8 @@ export function readHeader(packed: Buffer): Header & { runId: string } {
     payloadCeiling: orNull(at(9)),
     objectSeq: at(10),
     changes: at(11),
+    hour: at(12),
+    expiry: orNull(at(15)),
     dirty: at(13) === 1,
     runId: packed.toString("latin1", HEADER_DOUBLES * 8),
   };

@@ -16,10 +16,12 @@ export interface Script {
 const source = (name: string): string => readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), "utf8");
 
 /** Reads `scripts/<name>.lua`, with the prelude before it. */
-export function script(name: string): Script {
-  const text = `${source("prelude")}\n${source(name)}`;
-  return { text, sha: createHash("sha1").update(text).digest("hex") };
-}
+export const script = (name: string): Script => scriptOf(`${source("prelude")}\n${source(name)}`);
+
+/** The same without the prelude: what it declares is made anew for each call. */
+export const bareScript = (name: string): Script => scriptOf(source(name));
+
+const scriptOf = (text: string): Script => ({ text, sha: createHash("sha1").update(text).digest("hex") });
 
 /**
  * Runs a script on the server that holds its keys, with arguments for that server's incarnation: by its hash, sending the text once
@@ -35,7 +37,8 @@ export function ask<T>(redis: RedisServers, key: string, send: (connection: Redi
   return atHolder(redis, key, send).catch(redisFault);
 }
 
-async function evaluate(connection: RedisConnection, { text, sha }: Script, keys: string[], args: ScriptArg[]): Promise<Reply[]> {
+/** Runs a script on one server. */
+export async function evaluate(connection: RedisConnection, { text, sha }: Script, keys: string[], args: ScriptArg[]): Promise<Reply[]> {
   try {
     return (await connection.call((client) => client.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args))) as Reply[];
   } catch (error) {

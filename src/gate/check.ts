@@ -11,6 +11,7 @@ import type { Granter, Need } from "./granter.ts";
 import { HolderRecall } from "./holder-recall.ts";
 import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
+import { QuickChecks } from "./quick-check.ts";
 
 /** Rounds of load, look up and grant before a check gives up: a first touch needs three; of 2,000 at once, the last wait for a dozen grants. */
 const ROUNDS_MAX = 64;
@@ -24,6 +25,7 @@ export class Decider {
   readonly #granter: Granter;
   readonly #holders: HolderRecall;
   readonly #replays: ReplayBooker;
+  readonly #quick: QuickChecks;
 
   constructor(stores: GateStores, loader: AccountLoader, granter: Granter) {
     this.#stores = stores;
@@ -31,6 +33,7 @@ export class Decider {
     this.#granter = granter;
     this.#holders = new HolderRecall(stores.counters);
     this.#replays = new ReplayBooker(stores);
+    this.#quick = new QuickChecks(stores);
   }
 
   /**
@@ -38,6 +41,11 @@ export class Decider {
    * Throws `validation_failed`, `not_found` (account), `idempotency_mismatch`, and `unavailable` when nothing could be decided.
    */
   async decide(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
+    const quick = mode === "consume" ? await this.#quick.check(request, now) : null;
+    return quick ?? this.#decideWholly(request, mode, now);
+  }
+
+  async #decideWholly(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
     const stores = this.#stores;
     const operation = toOperation(stores, request, mode, now);
     for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -97,7 +105,8 @@ export class Decider {
 
   #answer(request: CheckRequest, operation: Operation, reply: Counted, now: number): Decision {
     const decision = answerOf(this.#stores.catalog.catalog, request, operation, reply);
-    if (!decision.allowed) this.#holders.call(request.account, decision.denials, now);
+    if (decision.allowed) this.#quick.learn(operation, reply, decision);
+    else this.#holders.call(request.account, decision.denials, now);
     return decision;
   }
 

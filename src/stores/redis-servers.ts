@@ -13,7 +13,7 @@ export type RedisAddress = string | readonly string[];
 export function openRedisServers(address: RedisAddress, options: RedisOptions = {}): RedisServers {
   if (typeof address !== "string") return new RedisCluster(address, options);
   const only = openRedis(address, options);
-  return { ...only, holding: () => only, all: () => [only], look: () => Promise.resolve() };
+  return { ...only, holding: () => only, slotOf: () => 0, all: () => [only], look: () => Promise.resolve() };
 }
 
 /** Times a call is sent again because the key is on its way to another server, and how far apart: in all, less than a silent server is waited for. */

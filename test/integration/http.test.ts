@@ -147,7 +147,7 @@ describe("several client processes", () => {
   it("get exactly a cap's 1,000 of 2,000 concurrent checks", async () => {
     const account = await t.newAccount();
     await t.cap(account, "state_requests", "month", 1_000);
-    const address = await t.app.listen({ port: 0, host: "127.0.0.1" });
+    const address = await t.app.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 });
     const script = `
       const one = async () => {
         const response = await fetch("${address}/v1/check", { method: "POST", headers: { authorization: "Bearer ${ADMIN_KEY}", "content-type": "application/json" },

@@ -8,7 +8,8 @@
 --      20 answer Postgres has for the idempotency field; 'none' when it has none; '' when it was not asked
 --      then meter, quantity …
 -- Answers a list that begins with a status:
---   1 allowed, 0 denied: header, object level before, after, refusals, answer kept, then each meter packed, in the order asked (storage last)
+--   1 allowed, 0 denied: header, object level before, after, refusals, answer kept, the leave under which quick.lua may count from here on
+--      or '', the room of each counter joined by commas, then each meter packed, in the order asked (storage last)
 --      refusals: p payload, o object ceiling, gN the Nth meter has room that cannot be granted; other refusals are read off its numbers
 --  -1 load, why (absent, run, turned, catalog, meter, lost), epoch · -2 the object's level is not here · -3 a grant is used up: as for 0
 --  -4 reservations are due to expire first · -5 the idempotency key may be known to Postgres
@@ -34,6 +35,9 @@ local fields = { 'h' }
 for i = FIRST, #ARGV, 2 do fields[#fields + 1] = 'm:' .. ARGV[i] end
 local storing = ARGV[14] ~= ''
 if storing then fields[#fields + 1] = 'm:' .. ARGV[16] end
+local asked = #fields
+fields[asked + 1] = 'g'
+for i = FIRST, #ARGV, 2 do fields[#fields + 1] = 'q:' .. ARGV[i] end
 local state = redis.call('HMGET', KEYS[1], unpack(fields))
 if not state[1] then return { -1, 'absent', '0' } end
 local h = unpack_header(state[1])
@@ -66,10 +70,10 @@ local enforced = mode ~= 'f'
 if enforced and ARGV[12] ~= '' and h[H_PAYLOAD_CEILING] ~= NONE and tonumber(ARGV[12]) > h[H_PAYLOAD_CEILING] then
   refusals, denied = 'p', true
 end
-local meters, last = {}, #state - (storing and 1 or 0)
+local meters, last = {}, asked - (storing and 1 or 0)
 for i = 2, last do
   if not state[i] then return { -1, 'meter', epoch } end
-  local m, q = unpack_meter(state[i]), tonumber(ARGV[FIRST + (i - 2) * 2 + 1])
+  local m, q = read_meter(state[i], state[asked + i]), tonumber(ARGV[FIRST + (i - 2) * 2 + 1])
   meters[i] = m
   if q > 0 then
     for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
@@ -84,9 +88,9 @@ for i = 2, last do
   end
 end
 if storing then
-  if not state[#state] then return { -1, 'meter', epoch } end
-  local g = unpack_meter(state[#state])
-  meters[#state] = g
+  if not state[asked] then return { -1, 'meter', epoch } end
+  local g = unpack_meter(state[asked])
+  meters[asked] = g
   if growth > 0 then
     if enforced and h[H_OBJECT_CEILING] ~= NONE and ARGV[13] ~= '//' and after + reserved > h[H_OBJECT_CEILING] then
       refusals, denied = refusals .. 'o', true
@@ -98,13 +102,14 @@ if storing then
       if top > (limit == NONE and MAX or limit) then denied = true end
     end
     if limited and top > g[GRANTED] then
-      if g[MORE] == 1 then needs_grant = true else refusals, denied = refusals .. 'g' .. (#state - 2), true end
+      if g[MORE] == 1 then needs_grant = true else refusals, denied = refusals .. 'g' .. (asked - 2), true end
     end
   end
 end
 
 -- Pass two: write, once everything is known to hold. A refused, peeked or postponed operation writes no counter.
 local status = denied and 0 or needs_grant and -3 or 1
+local guard = state[asked + 1] or ''
 local held = mode == 'r'
 if status == 1 and mode ~= 'p' then
   local writes, changed, record = {}, false, {}
@@ -119,6 +124,8 @@ if status == 1 and mode ~= 'p' then
       m[PERIOD_SLOTS + slot] = m[PERIOD_SLOTS + slot] + q
       writes[#writes + 1] = 'm:' .. name
       writes[#writes + 1] = pack_meter(m)
+      writes[#writes + 1] = 'q:' .. name
+      writes[#writes + 1] = int(room_of(m))
       if held then record[#record + 1] = name .. ',' .. quantity
       else
         redis.call('HINCRBY', KEYS[2], label .. name, quantity)
@@ -128,7 +135,7 @@ if status == 1 and mode ~= 'p' then
     end
   end
   if storing then
-    local g = meters[#state]
+    local g = meters[asked]
     if held then
       local asked = math.max(0, growth)
       g[HELD] = g[HELD] + asked
@@ -155,10 +162,18 @@ if status == 1 and mode ~= 'p' then
     if h[H_EXPIRY] == NONE or expires < h[H_EXPIRY] then h[H_EXPIRY] = expires end
     writes[#writes + 1] = 'h'
     writes[#writes + 1] = pack_header(h, run)
+    redis.call('HDEL', KEYS[1], 'g')
+    guard = ''
   elseif changed then
     mark_changed(h, ARGV[5], hour, KEYS[1], KEYS[2], KEYS[10])
     writes[#writes + 1] = 'h'
     writes[#writes + 1] = pack_header(h, run)
+    -- From here on quick.lua may count, until something else than spending changes what stands here. No two leaves of a life are alike.
+    if guard == '' then
+      guard = epoch .. '.' .. int(h[H_CHANGES])
+      writes[#writes + 1] = 'g'
+      writes[#writes + 1] = guard
+    end
   end
   if #writes > 0 then redis.call('HSET', KEYS[1], unpack(writes)) end
 end
@@ -168,7 +183,7 @@ local kept = ''
 if keyed and status >= 0 then
   local parts = { table.concat({ status, ARGV[11], int(before), int(after), refusals, int(h[H_DAY_END]), int(h[H_MONTH_END]),
     int(h[H_OBJECT_CEILING]), int(h[H_PAYLOAD_CEILING]), status == 1 and ARGV[18] or '', ARGV[19] }, ',') }
-  for i = 2, #state do
+  for i = 2, asked do
     local m, numbers = meters[i], {}
     for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
       local used, reserving = m[at + BASE] + m[at + SPENT], m[at + HELD]
@@ -187,6 +202,8 @@ if keyed and status >= 0 then
   end
 end
 
-local answer = { status, pack_header(h, run), int(before), int(after), refusals, kept }
-for i = 2, #state do answer[#answer + 1] = pack_meter(meters[i]) end
+local rooms = {}
+for i = 2, last do rooms[i - 1] = int(room_of(meters[i])) end
+local answer = { status, pack_header(h, run), int(before), int(after), refusals, kept, guard, table.concat(rooms, ',') }
+for i = 2, asked do answer[#answer + 1] = pack_meter(meters[i]) end
 return answer

@@ -14,5 +14,5 @@ for i = 1, #all, 2 do
   end
 end
 -- The hours stay: their totals may still be there, to be cleared by the roll-up.
-redis.call('HDEL', KEYS[1], 'h')
+redis.call('HDEL', KEYS[1], 'h', 'g')
 return 1

@@ -4,6 +4,9 @@
 -- Answers {header or '', what the limits follow from, objects, keys, crossings, totals …}, from objects on each a flat list of fields
 -- and values; {} when an hour has begun since.
 if (redis.call('HGET', KEYS[1], 'hours') or '') ~= ARGV[1] then return {} end
+-- The next check of the account goes the whole way and notes the change: booked.lua must see that there was one. So the quick path, which
+-- notes none, is closed from here until then.
+redis.call('HDEL', KEYS[1], 'g')
 local answer = {
   redis.call('HGET', KEYS[1], 'h') or '',
   redis.call('HGET', KEYS[1], 'limits') or '',

@@ -9,8 +9,7 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[2], 'LIMIT', 0, AR
 local meters = {}
 local function meter_of(name)
   if not meters[name] then
-    local meter = redis.call('HGET', KEYS[1], 'm:' .. name)
-    meters[name] = meter and unpack_meter(meter) or {}
+    meters[name] = get_meter(KEYS[1], name) or {}
   end
   return meters[name]
 end
@@ -48,9 +47,10 @@ for _, id in ipairs(due) do
   end
 end
 for name, m in pairs(meters) do
-  if m[HELD] then redis.call('HSET', KEYS[1], 'm:' .. name, pack_meter(m)) end
+  if m[HELD] then put_meter(KEYS[1], name, m) end
 end
 local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 h[H_EXPIRY] = first[2] and tonumber(first[2]) or NONE
+redis.call('HDEL', KEYS[1], 'g')
 redis.call('HSET', KEYS[1], 'h', pack_header(h, ARGV[1]))
 return #due

@@ -8,16 +8,15 @@ if not packed or run_of(packed) ~= ARGV[1] then return 0 end
 local h = unpack_header(packed)
 if h[H_EPOCH] ~= tonumber(ARGV[2]) then return 0 end
 for i = 4, #ARGV, 5 do
-  local field, period = 'm:' .. ARGV[i], ARGV[i + 1]
+  local name, period = ARGV[i], ARGV[i + 1]
   local at = period == 'month' and PERIOD_SLOTS or 0
   local start = period == 'level' and 0 or period == 'day' and h[H_DAY] or h[H_MONTH]
-  local meter = redis.call('HGET', KEYS[1], field)
-  if meter and start == tonumber(ARGV[i + 2]) then
-    local m = unpack_meter(meter)
+  local m = get_meter(KEYS[1], name)
+  if m and start == tonumber(ARGV[i + 2]) then
     m[at + GRANTED] = math.max(m[at + GRANTED], tonumber(ARGV[i + 3]))
     -- "No more" is an answer about limits of one version; under newer ones there may be more.
     if tonumber(ARGV[3]) >= h[H_LIMITS] then m[at + MORE] = tonumber(ARGV[i + 4]) end
-    redis.call('HSET', KEYS[1], field, pack_meter(m))
+    put_meter(KEYS[1], name, m)
   end
 end
 return 1

@@ -98,9 +98,8 @@ for i = LAST + 1, first_ask - 1, 2 do
 end
 for i = first_ask, #ARGV, 2 do concern(ARGV[i]) end
 for _, name in ipairs(names) do
-  local meter = redis.call('HGET', KEYS[1], 'm:' .. name)
-  if not meter then return { -1, 'meter', epoch } end
-  meters[name] = unpack_meter(meter)
+  meters[name] = get_meter(KEYS[1], name)
+  if not meters[name] then return { -1, 'meter', epoch } end
 end
 
 local function answer(status, recall)
@@ -198,7 +197,7 @@ if lent then r[R_VERSION] = int(tonumber(r[R_VERSION]) + 1) end
 local over = false
 for _, name in ipairs(names) do
   local m = meters[name]
-  redis.call('HSET', KEYS[1], 'm:' .. name, pack_meter(m))
+  put_meter(KEYS[1], name, m)
   if more[name] then note_crossing(h, m, name, KEYS[5]) end
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     local limit = limit_at(m, at)

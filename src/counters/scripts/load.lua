@@ -96,22 +96,19 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
-local writes, at_arg, gauges, counters = {}, 18, {}, {}
+local writes, rooms, at_arg, gauges, counters = {}, { 'g' }, 18, {}, {}
 for _ = 1, tonumber(ARGV[4]) do
-  local field, gauge, level, arg = 'm:' .. ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
-  local here = not opening and redis.call('HGET', KEYS[1], field)
-  local m
-  if not here then m = gauge and new_gauge(level, arg) or new_counter(arg)
-  else
-    m = unpack_meter(here)
-    if not gauge then refresh_counter(m, arg)
-    elseif newer_limits then
-      set_limits(m, arg)
-      m[MARK] = gauge_mark(arg)
-    end
+  local name, gauge, level, arg = ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
+  local m = not opening and get_meter(KEYS[1], name)
+  if not m then m = gauge and new_gauge(level, arg) or new_counter(arg)
+  elseif not gauge then refresh_counter(m, arg)
+  elseif newer_limits then
+    set_limits(m, arg)
+    m[MARK] = gauge_mark(arg)
   end
-  writes[#writes + 1] = field
+  writes[#writes + 1] = 'm:' .. name
   writes[#writes + 1] = pack_meter(m)
+  rooms[#rooms + 1] = 'q:' .. name
   if gauge then gauges[ARGV[at_arg]] = m else counters[ARGV[at_arg]] = m end
   at_arg = at_arg + 11
 end
@@ -140,4 +137,5 @@ end
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
 redis.call('HSET', KEYS[1], unpack(writes))
+redis.call('HDEL', KEYS[1], unpack(rooms))
 return { 1, int(h[H_EPOCH]) }

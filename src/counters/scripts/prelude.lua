@@ -48,6 +48,41 @@ local function limit_at(m, at)
   return cap
 end
 
+-- How much more of a counter may be spent before something must be looked at: a limit, the end of what is granted, a threshold, 2^53.
+-- Each term falls by what is spent, so the room does too, exactly.
+local function room_of(m)
+  local room = MAX - math.max(m[SPENT] + m[HELD], m[PERIOD_SLOTS + SPENT] + m[PERIOD_SLOTS + HELD])
+  for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
+    local taken, limit = m[at + SPENT] + m[at + HELD], limit_at(m, at)
+    room = math.min(room, MAX - m[at + BASE] - taken)
+    if limit ~= NONE then room = math.min(room, limit - m[at + BASE] - taken, m[at + GRANTED] - taken) end
+    if m[at + MARK] ~= NONE then room = math.min(room, m[at + MARK] - 1 - m[at + BASE] - m[at + SPENT]) end
+  end
+  return room
+end
+
+-- A meter as it stands. The field q:<meter>, where there is one, is the room it has left; what quick.lua has spent since the meter was
+-- packed is the difference to the room it was packed with.
+local function read_meter(packed, room)
+  local m = unpack_meter(packed)
+  if room then
+    local spent = room_of(m) - tonumber(room)
+    m[SPENT], m[PERIOD_SLOTS + SPENT] = m[SPENT] + spent, m[PERIOD_SLOTS + SPENT] + spent
+  end
+  return m
+end
+
+local function get_meter(state_key, name)
+  local found = redis.call('HMGET', state_key, 'm:' .. name, 'q:' .. name)
+  return found[1] and read_meter(found[1], found[2])
+end
+
+-- Packs a meter anew, and takes away the quick path's leave (the field g) and its room: what changed may be no mere spending.
+local function put_meter(state_key, name, m)
+  redis.call('HSET', state_key, 'm:' .. name, pack_meter(m))
+  redis.call('HDEL', state_key, 'g', 'q:' .. name)
+end
+
 -- tostring() turns to exponents at 10^14; %.0f does not, and unlike %d it is exact in every Lua Redis ships.
 local function int(n)
   return string.format('%.0f', n)

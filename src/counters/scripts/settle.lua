@@ -41,9 +41,8 @@ if action == 'settle' then for i = 12, #ARGV, 2 do note(counted, ARGV[i], tonumb
 
 local meters = {}
 for _, name in ipairs(order) do
-  local meter = redis.call('HGET', KEYS[1], 'm:' .. name)
-  if not meter then return { -5 } end
-  local m = unpack_meter(meter)
+  local m = get_meter(KEYS[1], name)
+  if not m then return { -5 } end
   meters[name] = m
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     if m[at + BASE] + m[at + SPENT] + (counted[name] or 0) > MAX then return { -6 } end
@@ -73,7 +72,7 @@ for _, name in ipairs(order) do
       if limit ~= NONE and quantity > (held[name] or 0) and m[at + BASE] + m[at + SPENT] + m[at + HELD] > limit then exceeded = 1 end
     end
   end
-  redis.call('HSET', KEYS[1], 'm:' .. name, pack_meter(m))
+  put_meter(KEYS[1], name, m)
   if quantity > 0 then
     redis.call('HINCRBY', KEYS[2], label .. name, int(quantity))
     usage[#usage + 1] = name .. ',' .. int(quantity)

@@ -1,0 +1,85 @@
+import type { Counted } from "../counters/check-call.ts";
+import type { KeySpace } from "../counters/keys.ts";
+import type { MeterState } from "./decision.ts";
+
+/** Accounts known at once, about 1 KB each; beyond them the first known is forgotten, and its next check goes the whole way. */
+const ACCOUNTS_MAX = 100_000;
+
+/** A counter as the last full decision showed it. */
+export interface KnownMeter {
+  /** Where it stood at its binding limit. What is spent from there on moves `used` and `remaining` alike, so the same limit goes on binding. */
+  readonly state: MeterState;
+  /** The room it had then. */
+  readonly room: number;
+}
+
+/** What holds of an account as long as its leave does (quick.lua). Times in epoch ms. */
+export interface KnownAccount {
+  readonly stateKey: string;
+  readonly runId: string;
+  readonly leave: string;
+  readonly epoch: number;
+  readonly catalogVersion: number;
+  /** The receiving hour, and the bucket it is booked in. */
+  readonly hour: number;
+  readonly bucket: number;
+  readonly totalsKey: string;
+  /** Half-open: the time of its windows in which no reservation is due. */
+  readonly from: number;
+  readonly until: number;
+  readonly payloadCeiling: number | null;
+  readonly meters: Map<string, KnownMeter>;
+}
+
+/** What this process knows of accounts from their last full decisions. */
+export class KnownAccounts {
+  readonly #keys: KeySpace;
+  readonly #accounts = new Map<string, KnownAccount>();
+
+  constructor(keys: KeySpace) {
+    this.#keys = keys;
+  }
+
+  get(account: string): KnownAccount | undefined {
+    return this.#accounts.get(account);
+  }
+
+  /** Learns from a decision that counted in `hour`: `states` as it shows them, of the counters `names`. */
+  learn(account: string, hour: number, reply: Counted, names: readonly string[], states: Record<string, MeterState>): void {
+    const { header, leave, rooms } = reply;
+    if (leave === "" || header.hour !== hour) return;
+    let known = this.#accounts.get(account);
+    if (!known || known.leave !== leave || known.runId !== header.runId || known.hour !== hour) {
+      known = this.#put(account, hour, reply);
+    }
+    names.forEach((name, i) => {
+      const [state, room] = [states[name], rooms[i]];
+      if (state && room !== undefined) known.meters.set(name, { state, room });
+    });
+  }
+
+  #put(account: string, hour: number, { header, leave }: Counted): KnownAccount {
+    const { day, month, expiry } = header;
+    const known: KnownAccount = {
+      stateKey: this.#keys.state(account),
+      runId: header.runId,
+      leave,
+      epoch: header.epoch,
+      catalogVersion: header.catalogVersion,
+      hour,
+      bucket: Math.max(hour, day.start, month.start),
+      totalsKey: this.#keys.totals(account, hour),
+      from: Math.max(day.start, month.start),
+      until: Math.min(day.end, month.end, expiry ?? Infinity),
+      payloadCeiling: header.payloadCeiling,
+      meters: new Map(),
+    };
+    this.#accounts.delete(account);
+    this.#accounts.set(account, known);
+    if (this.#accounts.size > ACCOUNTS_MAX) {
+      const [first] = this.#accounts.keys();
+      if (first !== undefined) this.#accounts.delete(first);
+    }
+    return known;
+  }
+}
