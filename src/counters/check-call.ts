@@ -14,7 +14,9 @@ export interface Operation {
   /** `service/namespace`, either part may be empty. */
   place: string;
   usage: readonly (readonly [meter: string, quantity: number])[];
-  storage: { meter: string; object: string; kind: "delta" | "set"; bytes: number; bookedLevel: number | null } | null;
+  /** `service/namespace/object`; `//` for the account itself. A reservation keeps it: what is stored may be told when it is settled. */
+  object: string;
+  storage: { meter: string; kind: "delta" | "set"; bytes: number; bookedLevel: number | null } | null;
   payloadBytes: number | null;
   decisionId: string;
   /** `booked`: the answer Postgres has; "none" when it has none; null when it was not asked. */
@@ -85,7 +87,7 @@ export function checkArgs(runId: string, operation: Operation): (string | number
     idempotency?.requestHash ?? "",
     operation.decisionId,
     operation.payloadBytes ?? "",
-    storage?.object ?? "",
+    operation.object,
     storage === null ? "" : storage.kind === "set" ? "s" : "d",
     storage?.bytes ?? "",
     storage?.meter ?? "",

@@ -15,6 +15,9 @@ export interface Ending {
   keptUntil: number;
   /** Null: what was reserved. */
   storage: { kind: "delta" | "set"; bytes: number } | null;
+  storageMeter: string;
+  /** The object's level as Postgres has it, where it was asked. */
+  bookedLevel: number | null;
   /** Null: what was reserved. */
   usage: readonly (readonly [meter: string, quantity: number])[] | null;
 }
@@ -37,6 +40,8 @@ export interface Ended {
 export type SettleReply =
   | Ended
   | { status: "load"; reason: LoadCause; epoch: number }
+  /** The object's level is not in Redis, and Postgres may have one. */
+  | { status: "object"; object: string }
   | { status: "unknown" | "expired" | "otherwise" | "meter" | "full" };
 
 export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] => [
@@ -53,7 +58,8 @@ export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] 
 export function settleArgs(runId: string, e: Ending): (string | number)[] {
   const storage = e.storage === null ? ["", ""] : [e.storage.kind === "set" ? "s" : "d", e.storage.bytes];
   const usage = (e.usage ?? []).flatMap(([meter, quantity]) => [meter, quantity]);
-  return [runId, e.now, e.hour, e.account, e.source, e.id, e.action, e.keptUntil, ...storage, e.usage === null ? 0 : 1, ...usage];
+  const level = [e.storageMeter, e.bookedLevel ?? ""];
+  return [runId, e.now, e.hour, e.account, e.source, e.id, e.action, e.keptUntil, ...storage, ...level, e.usage === null ? 0 : 1, ...usage];
 }
 
 const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | "full"> = {
@@ -67,6 +73,7 @@ const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | 
 export function decodeSettle(reply: Reply[]): SettleReply {
   const code = Number(reply[0]);
   if (code === -1) return decodeLoad(reply);
+  if (code === -7) return { status: "object", object: text(reply[1]) };
   const failed = NOT_ENDED[code];
   if (failed !== undefined) return { status: failed };
   const gauge = buffer(reply[9]);

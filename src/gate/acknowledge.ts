@@ -13,7 +13,7 @@ export function acknowledge(unbooked: UnbookedTotals, operation: Operation, repl
   }
   if (!storage || objectBefore === objectAfter) return;
   const { epoch, objectSeq: seq } = header;
-  unbooked.setLevel({ account, meter: storage.meter, ...placeOfObject(storage.object), bytes: objectAfter, epoch, seq, at: now });
+  unbooked.setLevel({ account, meter: storage.meter, ...placeOfObject(operation.object), bytes: objectAfter, epoch, seq, at: now });
   if (integral) unbooked.setGauge({ account, meter: storage.meter, epoch, level: reply.meters.at(-1)?.day.used ?? 0, seq, ...integral });
 }
 

@@ -110,8 +110,8 @@ export class Decider {
     return decision;
   }
 
-  async #lookUpObject({ account, storage }: Operation): Promise<void> {
-    if (storage) storage.bookedLevel = await objectLevel(this.#stores.db, account, storage.meter, placeOfObject(storage.object));
+  async #lookUpObject({ account, object, storage }: Operation): Promise<void> {
+    if (storage) storage.bookedLevel = await objectLevel(this.#stores.db, account, storage.meter, placeOfObject(object));
   }
 
   async #lookUpKey({ account, idempotency }: Operation): Promise<void> {

@@ -27,7 +27,8 @@ export function toOperation(
     source: unbooked.source,
     place,
     usage: usageOf(catalog.catalog, request),
-    storage: storageOf(request, place, storageMeter),
+    object: request.object === undefined ? "//" : `${place}/${request.object}`,
+    storage: storageOf(request, storageMeter),
     payloadBytes: request.payloadBytes ?? null,
     decisionId: newId("dec"),
     idempotency: idempotencyOf(request),
@@ -61,9 +62,9 @@ export function countersOf(catalog: Catalog, usage: Record<string, number>, path
   return counters;
 }
 
-function storageOf({ storageBytes, object }: CheckRequest, place: string, meter: string): Operation["storage"] {
+function storageOf({ storageBytes }: CheckRequest, meter: string): Operation["storage"] {
   if (!storageBytes) return null;
-  const level = { meter, object: object === undefined ? "//" : `${place}/${object}`, bookedLevel: null };
+  const level = { meter, bookedLevel: null };
   return "set" in storageBytes
     ? { ...level, kind: "set", bytes: storageBytes.set }
     : { ...level, kind: "delta", bytes: storageBytes.delta };

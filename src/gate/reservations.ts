@@ -1,6 +1,7 @@
 import type { Ended, Ending, SettleReply } from "../counters/settle-call.ts";
 import { notFound, unavailable, validationFailed, WeirError } from "../kernel/errors.ts";
 import { findAccount } from "../accounts/account-store.ts";
+import { objectLevel } from "../ledger/ledger-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { ENDING_KEPT_MS } from "./check.ts";
 import type { SettleRequest } from "./check-request.ts";
@@ -44,6 +45,8 @@ export async function endReservation(
       : "set" in storageBytes
         ? { kind: "set", bytes: storageBytes.set }
         : { kind: "delta", bytes: storageBytes.delta },
+    storageMeter: stores.storageMeter,
+    bookedLevel: null,
     usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
   };
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -51,6 +54,9 @@ export async function endReservation(
     switch (reply.status) {
       case "load":
         await loader.load(account, reply.reason, reply.epoch, now);
+        break;
+      case "object":
+        ending.bookedLevel = await objectLevel(stores.db, account, stores.storageMeter, placeOfObject(reply.object));
         break;
       case "meter":
         throw validationFailed([{ path: "usage", message: "names a meter this account does not have" }]);

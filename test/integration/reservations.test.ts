@@ -114,6 +114,58 @@ describe("reservations", () => {
     expect(level).toMatchObject({ used: 1_000, reserved: 400_000_000 });
   });
 
+  const storage = async (account: string) => {
+    const level = (await t.engine.usage(account)).meters.find((m) => m.meter === "state_sqlite_storage_bytes");
+    return { used: level?.used, reserved: level?.reserved };
+  };
+  const settleStored = (id: string, storageBytes: { set: number } | { delta: number }) =>
+    t.engine.gate.settle(id, { storageBytes }, t.clock.now());
+  const bytesOf = async (account: string): Promise<bigint | undefined> => {
+    await t.engine.rollUp();
+    const row = await t.engine.db
+      .selectFrom("object_levels")
+      .select("bytes")
+      .where("account", "=", account)
+      .where("object", "=", place.object)
+      .executeTakeFirst();
+    return row?.bytes;
+  };
+
+  it("that held no storage count what is stored when they are settled: told or measured, once", async () => {
+    const account = await t.newAccount();
+    const first = idOf(await reserve(account, 1));
+    await settleStored(first, { delta: 700 });
+    await settleStored(first, { delta: 700 });
+    expect(await storage(account)).toEqual({ used: 700, reserved: 0 });
+    await settleStored(idOf(await reserve(account, 1)), { set: 300 });
+    expect(await storage(account)).toEqual({ used: 300, reserved: 0 });
+    await settleStored(idOf(await reserve(account, 1)), { delta: -1_000 });
+    expect(await storage(account)).toEqual({ used: 0, reserved: 0 });
+    await settleStored(idOf(await reserve(account, 1)), { delta: 250 });
+    expect(await bytesOf(account)).toBe(250n);
+    expect(await figures(account)).toEqual({ used: 4, reserved: 0 });
+  });
+
+  it("that held no storage add to what Postgres alone still knows of the object", async () => {
+    const account = await t.newAccount();
+    await t.check({ account, ...place, storageBytes: { set: 5_000 } });
+    expect(await bytesOf(account)).toBe(5_000n);
+    await t.stack.loseRedis();
+    const id = idOf(await reserve(account, 1));
+    await settleStored(id, { delta: 1 });
+    expect(await storage(account)).toEqual({ used: 5_001, reserved: 0 });
+    expect(await bytesOf(account)).toBe(5_001n);
+  });
+
+  it("that held no storage say so when what is stored passes a ceiling", async () => {
+    const account = await t.newAccount("free");
+    const id = idOf(await reserve(account, 1));
+    expect(await settleStored(id, { set: 1_000_000_001 })).toMatchObject({ exceeded: true });
+    expect(await storage(account)).toEqual({ used: 1_000_000_001, reserved: 0 });
+    const within = idOf(await reserve(account, 1));
+    expect(await settleStored(within, { set: 1_000_000_000 })).toMatchObject({ exceeded: false });
+  });
+
   it("are unknown where no such account is", async () => {
     await expect(settle(`rsv_${Buffer.from("acct_none").toString("base64url")}.${"a".repeat(20)}`)).rejects.toMatchObject({
       code: "not_found",

@@ -3,7 +3,7 @@
 --       7 keys to be booked  8 reservations  9 expiries  10 dirty  11 crossings  12 idempotency tomorrow
 -- ARGV  1 run id  2 catalogue version  3 now ms  4 receiving hour ms  5 account  6 mode: c consume, p peek, r reserve, f force
 --       7 source  8 service/namespace  9 idempotency field or ''  10 hash of the request  11 decision id
---      12 payload bytes or ''  13 object field or ''  14 storage: '' none, d delta, s set  15 storage bytes
+--      12 payload bytes or ''  13 object field  14 storage: '' none, d delta, s set  15 storage bytes
 --      16 storage meter  17 the object's level as Postgres has it, or ''  18 reservation id or ''  19 its expiry ms
 --      20 answer Postgres has for the idempotency field; 'none' when it has none; '' when it was not asked
 --      then meter, quantity …

@@ -2,10 +2,12 @@
 -- KEYS  1 state  2 totals of the receiving hour  3 objects  4 changed objects  5 reservations  6 expiries  7 dirty  8 crossings
 -- ARGV  1 run id  2 now ms  3 receiving hour ms  4 account  5 source  6 reservation id  7 action: settle | release
 --       8 until when the answer is kept ms  9 storage: '' as reserved, d delta, s set  10 storage bytes
---      11 usage given: 1 | 0 (as reserved)  then meter, quantity …
+--      11 storage meter  12 the object's level as Postgres has it, or ''
+--      13 usage given: 1 | 0 (as reserved)  then meter, quantity …
 -- Answers a list that begins with a status:
 --   1 ended now, 2 ended so before: exceeded 1 | 0, header, bucket, label, object, level before, after, usage "meter,quantity;…", gauge packed or ''
 --  -1 load, why, epoch · -2 unknown id · -3 expired · -4 ended the other way before · -5 a meter is not loaded · -6 a counter is full
+--  -7 the object's level is not here: object
 local run, now, hour, id, action = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[6], ARGV[7]
 local packed = redis.call('HGET', KEYS[1], 'h')
 if not packed then return { -1, 'absent', '0' } end
@@ -34,10 +36,10 @@ if r[8] ~= '' then
   for _, part in ipairs(split(r[8], ';')) do
     local pair = split(part, ',')
     note(held, pair[1], tonumber(pair[2]))
-    if action == 'settle' and ARGV[11] == '0' then note(counted, pair[1], tonumber(pair[2])) end
+    if action == 'settle' and ARGV[13] == '0' then note(counted, pair[1], tonumber(pair[2])) end
   end
 end
-if action == 'settle' then for i = 12, #ARGV, 2 do note(counted, ARGV[i], tonumber(ARGV[i + 1])) end end
+if action == 'settle' then for i = 14, #ARGV, 2 do note(counted, ARGV[i], tonumber(ARGV[i + 1])) end end
 
 local meters = {}
 for _, name in ipairs(order) do
@@ -50,12 +52,16 @@ for _, name in ipairs(order) do
 end
 local storage = r[9] ~= '' and split(r[9], ',') or nil
 local moving = action == 'settle' and (ARGV[9] ~= '' or storage)
-local gauge_name = storage and storage[1]
-local gauge = gauge_name and unpack_meter(redis.call('HGET', KEYS[1], 'm:' .. gauge_name))
+-- What is stored may be told only now, of a reservation that held none of it.
+local gauge_name = storage and storage[1] or moving and ARGV[11]
+local gauge = gauge_name and get_meter(KEYS[1], gauge_name)
+if gauge_name and not gauge then return { -5 } end
 local bytes, reserved = 0, 0
 if gauge then
   local level = redis.call('HGET', KEYS[3], r[10])
-  if level then bytes, reserved = object_level(level) end
+  if level then bytes, reserved = object_level(level)
+  elseif ARGV[12] ~= '' then bytes = tonumber(ARGV[12])
+  elseif h[H_HAS_OBJECTS] == 1 then return { -7, r[10] } end
 end
 
 -- Write. The usage belongs to the window it was reserved in; a window that is over no longer stands in the counters.
@@ -81,12 +87,12 @@ for _, name in ipairs(order) do
 end
 local after = bytes
 if gauge then
-  local asked = tonumber(storage[4])
+  local asked = storage and tonumber(storage[4]) or 0
   gauge[HELD] = math.max(0, gauge[HELD] - asked)
   reserved = math.max(0, reserved - asked)
   if moving then
-    local kind, amount = storage[2], tonumber(storage[3])
-    if ARGV[9] ~= '' then kind, amount = ARGV[9], tonumber(ARGV[10]) end
+    local kind, amount = ARGV[9], tonumber(ARGV[10])
+    if kind == '' then kind, amount = storage[2], tonumber(storage[3]) end
     after = kind == 's' and amount or math.max(0, bytes + amount)
   end
   if after ~= bytes then
@@ -96,7 +102,7 @@ if gauge then
     if after - bytes > asked then
       local plan, cap = limit_at(gauge, 0), limit_at(gauge, PERIOD_SLOTS)
       if (plan ~= NONE and gauge[SPENT] + gauge[HELD] > plan) or (cap ~= NONE and gauge[SPENT] + gauge[HELD] > cap) then exceeded = 1 end
-      if h[H_OBJECT_CEILING] ~= NONE and after + reserved > h[H_OBJECT_CEILING] then exceeded = 1 end
+      if h[H_OBJECT_CEILING] ~= NONE and r[10] ~= '//' and after + reserved > h[H_OBJECT_CEILING] then exceeded = 1 end
     end
   end
   redis.call('HSET', KEYS[3], r[10], object_text(after, reserved))
