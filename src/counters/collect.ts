@@ -5,6 +5,7 @@ import type { RedisServers } from "../stores/redis-servers.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readCrossings, type Crossing } from "./crossing.ts";
 import { readHeader } from "./layout.ts";
+import { eachTotal } from "./quick-shape.ts";
 import { ask, buffer, runScript, script, text, type Reply } from "./script.ts";
 
 const BOOKED = script("booked");
@@ -157,7 +158,7 @@ function collected(
     // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
     else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
     // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
-    else totals.set(field, (totals.get(field) ?? 0) + Number(value));
+    else eachTotal(field, Number(value), (total, quantity) => totals.set(total, (totals.get(total) ?? 0) + quantity));
   }
   return {
     account,

@@ -1,22 +1,17 @@
 import { unavailable } from "../kernel/errors.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
+import type { Shape } from "./quick-shape.ts";
 import { ask, bareScript, evaluate, type Reply, type ScriptArg } from "./script.ts";
 
 const QUICK = bareScript("quick");
 
-/** Operations in one call: at 7 µs each the server does nothing else for half a millisecond. */
+/** Accounts in one call: at 7 µs each the server does nothing else for half a millisecond. */
 const BATCH_MAX = 32;
 /** Calls under way for one slot: while the server works on one, the next is on its way. More would only be smaller. */
 const CALLS_MAX = 2;
 /** Operations in line; beyond them `unavailable`. At 50,000 a second the last would wait 0.6 s. */
 const WAITING_MAX = 30_000;
-
-/** Meters with their quantities, as many operations count them: one object for all of these. */
-export interface Shape {
-  readonly meters: readonly string[];
-  readonly quantities: readonly number[];
-}
 
 /** One operation as quick.lua takes it. */
 export interface QuickOperation {
@@ -26,19 +21,27 @@ export interface QuickOperation {
   /** The incarnation that gave the leave. */
   readonly runId: string;
   readonly leave: string;
+  /** `service/namespace`. */
+  readonly place: string;
   /** Called as late as the call is sent: whose total it adds to, as `epoch/source/bucket/service/namespace/`. */
   label(): string;
 }
 
-interface Waiting {
+interface Member {
   operation: QuickOperation;
   /** Told the room of each meter, or null where nothing was counted. */
   resolve: (rooms: number[] | null) => void;
   reject: (error: unknown) => void;
 }
 
+/** Like operations of one account that came one after the other: counted as one, all or none. One at least. */
+type Group = [Member, ...Member[]];
+
 interface Lane {
-  waiting: Waiting[];
+  waiting: Group[];
+  /** The last group in line of each account. */
+  readonly last: Map<string, Group>;
+  members: number;
   underWay: number;
   isScheduled: boolean;
 }
@@ -56,14 +59,17 @@ export class QuickCalls {
     this.#redis = redis;
   }
 
-  /** Answers the room each meter has left, in the shape's order; null where nothing was counted. Throws `unavailable`. */
+  /**
+   * Answers the room each meter has left, in the shape's order; null where nothing was counted. Like operations of one account that are
+   * asked for in one turn stand or fall together. Throws `unavailable`.
+   */
   count(operation: QuickOperation): Promise<number[] | null> {
     const slot = this.#redis.slotOf(operation.stateKey);
     let lane = this.#lanes.get(slot);
-    if (!lane) this.#lanes.set(slot, (lane = { waiting: [], underWay: 0, isScheduled: false }));
-    const { waiting } = lane;
-    if (waiting.length >= WAITING_MAX) return Promise.reject(unavailable("Redis"));
-    const answer = new Promise<number[] | null>((resolve, reject) => waiting.push({ operation, resolve, reject }));
+    if (!lane) this.#lanes.set(slot, (lane = { waiting: [], last: new Map(), members: 0, underWay: 0, isScheduled: false }));
+    if (lane.members >= WAITING_MAX) return Promise.reject(unavailable("Redis"));
+    const into = lane;
+    const answer = new Promise<number[] | null>((resolve, reject) => putInLine(into, { operation, resolve, reject }));
     this.#schedule(lane);
     return answer;
   }
@@ -79,15 +85,15 @@ export class QuickCalls {
   }
 
   async #send(lane: Lane): Promise<void> {
-    const batch = lane.waiting.splice(0, BATCH_MAX);
+    const batch = takeFromLine(lane, BATCH_MAX);
     const [first] = batch;
     if (!first) return;
     lane.underWay += 1;
     this.#schedule(lane);
     try {
-      await ask(this.#redis, first.operation.stateKey, (connection) => sendBatch(connection, batch));
+      await ask(this.#redis, first[0].operation.stateKey, (connection) => sendBatch(connection, batch));
     } catch (error) {
-      for (const { reject } of [...batch, ...lane.waiting.splice(0)]) reject(error);
+      for (const group of [...batch, ...takeFromLine(lane, Infinity)]) for (const { reject } of group) reject(error);
     } finally {
       lane.underWay -= 1;
       this.#schedule(lane);
@@ -95,37 +101,70 @@ export class QuickCalls {
   }
 }
 
-async function sendBatch(connection: RedisConnection, batch: readonly Waiting[]): Promise<void> {
+function putInLine(lane: Lane, member: Member): void {
+  const { operation } = member;
+  const group = lane.last.get(operation.stateKey);
+  lane.members += 1;
+  if (group && isLike(group[0].operation, operation)) {
+    group.push(member);
+    return;
+  }
+  const next: Group = [member];
+  lane.last.set(operation.stateKey, next);
+  lane.waiting.push(next);
+}
+
+function takeFromLine(lane: Lane, most: number): Group[] {
+  const taken = lane.waiting.splice(0, most);
+  for (const group of taken) {
+    lane.members -= group.length;
+    const { stateKey } = group[0].operation;
+    if (lane.last.get(stateKey) === group) lane.last.delete(stateKey);
+  }
+  return taken;
+}
+
+const isLike = (a: QuickOperation, b: QuickOperation): boolean =>
+  a.shape === b.shape && a.leave === b.leave && a.place === b.place && a.runId === b.runId && a.totalsKey === b.totalsKey;
+
+async function sendBatch(connection: RedisConnection, batch: readonly Group[]): Promise<void> {
   const runId = connection.runId();
-  const sent = batch.filter(({ operation }) => operation.runId === runId);
-  const { keys, args } = written(sent.map(({ operation }) => operation));
-  const reply = sent.length === 0 ? [] : await evaluate(connection, QUICK, keys, args);
-  for (const { operation, resolve } of batch) if (operation.runId !== runId) resolve(null);
+  const [known, others] = [
+    batch.filter(([first]) => first.operation.runId === runId),
+    batch.filter(([first]) => first.operation.runId !== runId),
+  ];
+  const { keys, args } = written(known);
+  const reply = known.length === 0 ? [] : await evaluate(connection, QUICK, keys, args);
+  for (const group of others) tell(group, null, 0);
   let at = 0;
-  for (const { operation, resolve } of sent) {
+  for (const group of known) {
     const counted = Number(reply[at++]) === 1;
-    resolve(counted ? numbers(reply, at, operation.shape.meters.length) : null);
-    if (counted) at += operation.shape.meters.length;
+    tell(group, counted ? reply : null, at);
+    if (counted) at += group[0].operation.shape.meters.length;
   }
 }
 
-/** Each shape once, then the operations by its number. */
-function written(operations: readonly QuickOperation[]): { keys: string[]; args: ScriptArg[] } {
+/** Each shape once, then the groups by its number. */
+function written(groups: readonly Group[]): { keys: string[]; args: ScriptArg[] } {
   const shapes = new Map<Shape, number>();
   const keys: string[] = [];
   const rows: ScriptArg[] = [];
-  for (const operation of operations) {
+  for (const group of groups) {
+    const [{ operation }] = group;
     let number = shapes.get(operation.shape);
     if (number === undefined) shapes.set(operation.shape, (number = shapes.size + 1));
     keys.push(operation.stateKey, operation.totalsKey);
-    rows.push(number, operation.leave, operation.label());
+    rows.push(number, group.length, operation.leave, operation.label());
   }
-  const named = [...shapes.keys()].flatMap(({ meters, quantities }) => [meters.length, ...meters, ...quantities]);
+  const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
   return { keys, args: [shapes.size, ...named, ...rows] };
 }
 
-function numbers(reply: readonly Reply[], from: number, count: number): number[] {
-  const found: number[] = [];
-  for (let i = from; i < from + count; i++) found.push(Number(reply[i]));
-  return found;
+/** Tells each of a group the rooms it left, as if they had come one after the other; `reply` holds those after the last, null where none counted. */
+function tell(group: Group, reply: readonly Reply[] | null, at: number): void {
+  const { quantities } = group[0].operation.shape;
+  group.forEach(({ resolve }, i) => {
+    const after = group.length - 1 - i;
+    resolve(reply && quantities.map((quantity, meter) => Number(reply[at + meter]) + after * quantity));
+  });
 }

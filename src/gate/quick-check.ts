@@ -1,5 +1,6 @@
 import type { Counted, Operation } from "../counters/check-call.ts";
-import type { QuickOperation, Shape } from "../counters/quick-calls.ts";
+import type { QuickOperation } from "../counters/quick-calls.ts";
+import { Shapes } from "../counters/quick-shape.ts";
 import { unavailable } from "../kernel/errors.ts";
 import { newId } from "../kernel/ids.ts";
 import type { GateStores } from "./account-loader.ts";
@@ -8,9 +9,6 @@ import type { Decision, MeterState } from "./decision.ts";
 import { KnownAccounts, type KnownAccount, type KnownMeter } from "./known-accounts.ts";
 import { hourOf, usageOf } from "./operation.ts";
 
-/** Shapes kept, 200 bytes each: a service has a few operations, each with its quantities. */
-const SHAPES_MAX = 10_000;
-
 /**
  * Checks that only count, of accounts this process knows, with nothing in their way: no limit, threshold or end of a grant reached, nothing
  * changed but by spending. They cost a tenth of a full decision (docs/decisions/0009); whatever is not so is left to it.
@@ -18,7 +16,7 @@ const SHAPES_MAX = 10_000;
 export class QuickChecks {
   readonly #stores: GateStores;
   readonly #known: KnownAccounts;
-  readonly #shapes = new Map<string, Shape>();
+  readonly #shapes = new Shapes();
 
   constructor(stores: GateStores) {
     this.#stores = stores;
@@ -60,9 +58,10 @@ export class QuickChecks {
     const operation: QuickOperation = {
       stateKey: known.stateKey,
       totalsKey: known.totalsKey,
-      shape: this.#shapeOf(usage),
+      shape: this.#shapes.of(usage),
       runId: known.runId,
       leave: known.leave,
+      place,
       label: () => {
         ({ source } = unbooked);
         return `${known.epoch}/${source}/${known.bucket}/${place}/`;
@@ -79,18 +78,6 @@ export class QuickChecks {
       if (quantity > 0) unbooked.add(account, source, known.epoch, known.bucket, place, meter, quantity);
     }
     return { allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(usage, meters, rooms) };
-  }
-
-  #shapeOf(usage: readonly (readonly [string, number])[]): Shape {
-    let name = "";
-    for (const [meter, quantity] of usage) name += `${meter},${quantity};`;
-    let shape = this.#shapes.get(name);
-    if (!shape) {
-      if (this.#shapes.size >= SHAPES_MAX) this.#shapes.clear();
-      shape = { meters: usage.map(([meter]) => meter), quantities: usage.map(([, quantity]) => quantity) };
-      this.#shapes.set(name, shape);
-    }
-    return shape;
   }
 }
 

@@ -42,5 +42,5 @@ export interface Suite {
 }
 
 /** In the order of the report. Each is a file of suite/. */
-export const SUITES = ["redis-path", "history", "unblocking"] as const;
+export const SUITES = ["redis-path", "http", "history", "unblocking"] as const;
 export type SuiteName = (typeof SUITES)[number];

@@ -1,0 +1,116 @@
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import fastify, { type FastifyInstance } from "fastify";
+import { buildApp } from "../../../src/http/app.ts";
+import { systemClock } from "../../../src/kernel/clock.ts";
+import type { Engine } from "../../../src/engine.ts";
+import { openState } from "../../../src/state/open-state.ts";
+import { accountNames, makeAccounts, USAGE } from "../accounts.ts";
+import type { Bench } from "../bench.ts";
+import { startLoader } from "../http/loader.ts";
+import { atLeast, atMost, figure, versus, type Result } from "../result.ts";
+import { interleave, median, p99, rate, type Subject } from "../rounds.ts";
+import { openEngine } from "../stores.ts";
+
+export const title =
+  "POST /v1/check of four limited meters, and /v1/checks of a hundred, with keep-alive, from another process: beside a bare Fastify route with a JSON schema that parses the same body and sends the same answer.";
+
+const ACCOUNTS = 1_000;
+const CALLERS = 32;
+const BATCH = 100;
+/** A hundred at once from fewer: as many as keep two cores busy. */
+const BATCH_CALLERS = 8;
+const KEY = "the-benchmark-operator-key";
+const DECISIONS_A_SECOND = 150_000;
+
+export async function run(bench: Bench): Promise<Result[]> {
+  const engine = await openEngine(bench);
+  const names = accountNames(ACCOUNTS);
+  await makeAccounts(engine.db, names, systemClock.now());
+  const checks = names.map((account) => ({ account, service: "api", namespace: "Room", object: "room-1", usage: USAGE }));
+  const answers = await warmedUp(engine, checks);
+  const weir = await weirApp(bench, engine);
+  const bare = await bareApp(bench, answers[0]);
+  const send = startLoader(bench);
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const { rounds, stretchMs: ms } = bench.profile;
+  const subjectsOf = (path: string, bodies: string[], callers: number): Subject[] =>
+    [
+      ["weir", weir],
+      ["bare", bare],
+    ].map(([name, port]) => ({ name: String(name), run: () => send({ port: Number(port), path, headers, bodies, callers, ms }) }));
+  const single = await interleave(
+    subjectsOf(
+      "/v1/check",
+      checks.map((check) => JSON.stringify(check)),
+      CALLERS,
+    ),
+    rounds,
+  );
+  const bodies = Array.from({ length: ACCOUNTS / BATCH }, (_, i) => JSON.stringify({ checks: checks.slice(i * BATCH, (i + 1) * BATCH) }));
+  const batch = await interleave(subjectsOf("/v1/checks", bodies, BATCH_CALLERS), rounds);
+  const decisions = median((batch.get("weir") ?? []).map(rate)) * BATCH;
+  return [
+    versus("http.check.against_bare_route", "requests/s", single, ["weir", "bare"], rate, atLeast(0.7)),
+    versus("http.check.p99_against_bare_route", "ms", single, ["weir", "bare"], p99, atMost(3)),
+    figure("http.checks_of_100.decisions", "decisions/s", { value: decisions }, atLeast(DECISIONS_A_SECOND, "value")),
+    versus("http.checks_of_100.against_bare_route", "requests/s", batch, ["weir", "bare"], rate),
+  ];
+}
+
+/** Every account loaded; the answers are what the bare route sends. */
+async function warmedUp(engine: Engine, checks: Parameters<Engine["gate"]["check"]>[0][]): Promise<unknown[]> {
+  const answers: unknown[] = [];
+  for (let i = 0; i < checks.length; i += 50) {
+    answers.push(...(await Promise.all(checks.slice(i, i + 50).map((check) => engine.gate.check(check, systemClock.now())))));
+  }
+  return answers;
+}
+
+async function weirApp(bench: Bench, engine: Engine): Promise<number> {
+  const state = await openState(engine, join(bench.dataDir, "state"), (error) => bench.say(String(error)));
+  bench.closers.push(() => state.close());
+  return listening(bench, await buildApp({ engine, state, adminKey: KEY, redisDurable: null, runJobs: async () => {} }));
+}
+
+const OBJECT = { type: "object", additionalProperties: true } as const;
+
+/** What Fastify does when asked for no more than parsing a body by its schema and writing an answer by its. */
+async function bareApp(bench: Bench, answer: unknown): Promise<number> {
+  const app = fastify();
+  const check = {
+    type: "object",
+    required: ["account"],
+    properties: {
+      account: { type: "string" },
+      service: { type: "string" },
+      namespace: { type: "string" },
+      object: { type: "string" },
+      usage: OBJECT,
+    },
+  } as const;
+  const meters = { type: "object", additionalProperties: OBJECT } as const;
+  const decision = {
+    type: "object",
+    properties: {
+      allowed: { type: "boolean" },
+      decisionId: { type: "string" },
+      reservation: { type: "null" },
+      denials: { type: "array", items: OBJECT },
+      meters,
+    },
+  } as const;
+  app.post("/v1/check", { schema: { body: check, response: { 200: decision } } }, () => answer);
+  const many = { type: "object", properties: { checks: { type: "array", items: check } } } as const;
+  const decisions = { type: "object", properties: { decisions: { type: "array", items: decision } } } as const;
+  app.post<{ Body: { checks: unknown[] } }>("/v1/checks", { schema: { body: many, response: { 200: decisions } } }, (request) => ({
+    decisions: request.body.checks.map(() => answer),
+  }));
+  return listening(bench, app);
+}
+
+async function listening(bench: Bench, app: Pick<FastifyInstance, "listen" | "close" | "server">): Promise<number> {
+  bench.closers.push(() => app.close());
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  return (app.server.address() as AddressInfo).port;
+}

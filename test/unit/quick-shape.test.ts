@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { eachTotal, Shapes } from "../../src/counters/quick-shape.ts";
+
+const met = (shapes: Shapes, usage: [string, number][], times: number) => {
+  let shape = shapes.of(usage);
+  for (let i = 1; i < times; i++) shape = shapes.of(usage);
+  return shape;
+};
+
+describe("a shape", () => {
+  it("is counted by meter until it is common, then as a whole", () => {
+    const shapes = new Shapes();
+    expect(
+      met(
+        shapes,
+        [
+          ["a", 1],
+          ["b", 20],
+        ],
+        15,
+      ),
+    ).toEqual({ meters: ["a", "b"], quantities: [1, 20], whole: "" });
+    expect(
+      shapes.of([
+        ["a", 1],
+        ["b", 20],
+      ]).whole,
+    ).toBe("#a,1;b,20;");
+    expect(
+      shapes.of([
+        ["a", 1],
+        ["b", 20],
+      ]),
+    ).toBe(
+      shapes.of([
+        ["a", 1],
+        ["b", 20],
+      ]),
+    );
+    expect(shapes.of([["a", 2]]).whole).toBe("");
+  });
+
+  it("is one of 64 common ones at most", () => {
+    const shapes = new Shapes();
+    const whole = Array.from({ length: 100 }, (_, i) => met(shapes, [["a", i]], 50).whole).filter((text) => text !== "");
+    expect(whole).toHaveLength(64);
+  });
+});
+
+it.each<[field: string, value: number, expected: [string, number][]]>([
+  ["1/src/0/s/Room/a", 7, [["1/src/0/s/Room/a", 7]]],
+  ["1/src/0/s/Room/#a,1;", 7, [["1/src/0/s/Room/a", 7]]],
+  [
+    "1/src/0/s/Room/#a,1;b_c,20;d,0;",
+    7,
+    [
+      ["1/src/0/s/Room/a", 7],
+      ["1/src/0/s/Room/b_c", 140],
+      ["1/src/0/s/Room/d", 0],
+    ],
+  ],
+])("the field %s stands for its meters", (field, value, expected) => {
+  const totals: [string, number][] = [];
+  eachTotal(field, value, (total, quantity) => totals.push([total, quantity]));
+  expect(totals).toEqual(expected);
+});
