@@ -34,8 +34,8 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   storageMeter: string;
 }
 
-/** Limits may change between reading them and opening an epoch; more than a few times in a row is a fault. */
-const OPEN_ATTEMPTS_MAX = 5;
+/** Limits may change between reading them and opening an epoch: of 20 changes at once on a busy machine one met it five times in a row. */
+const OPEN_ATTEMPTS_MAX = 32;
 /** How often, and how far apart, an epoch that Postgres grants nothing is looked at before it is replaced. */
 const UNLIVED_LOOKS = 4;
 const UNLIVED_WAIT_MS = 15;
