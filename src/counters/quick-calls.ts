@@ -74,14 +74,17 @@ export class QuickCalls {
     return answer;
   }
 
-  // Not at once: whoever else asks in this turn goes along. nextTick comes after all that was waiting for the last answer has run.
+  // Not at once: whoever else asks in this turn goes along. While a call is under way its answer is waited for anyway, so the turn lasts until
+  // every socket that has something to say was read: of 32 clients over HTTP most then share a call. Else what has come up by now goes.
   #schedule(lane: Lane): void {
     if (lane.isScheduled || lane.underWay >= CALLS_MAX || lane.waiting.length === 0) return;
     lane.isScheduled = true;
-    process.nextTick(() => {
+    const send = (): void => {
       lane.isScheduled = false;
       void this.#send(lane);
-    });
+    };
+    if (lane.underWay > 0) setImmediate(send);
+    else process.nextTick(send);
   }
 
   async #send(lane: Lane): Promise<void> {

@@ -42,5 +42,16 @@ export interface Suite {
 }
 
 /** In the order of the report. Each is a file of suite/. */
-export const SUITES = ["redis-path", "http", "history", "unblocking"] as const;
+export const SUITES = [
+  "in-process",
+  "redis-path",
+  "http",
+  "events",
+  "roll-up",
+  "history",
+  "unblocking",
+  "growth",
+  "invoices",
+  "soak",
+] as const;
 export type SuiteName = (typeof SUITES)[number];

@@ -7,11 +7,14 @@ export interface Load {
   port: number;
   path: string;
   headers: Record<string, string>;
-  /** Sent in turn. */
+  /** Sent in turn; wherever one says `NUMBERED`, the number of the call is put. */
   bodies: string[];
   callers: number;
   ms: number;
 }
+
+/** Stands for the number of the call, in so many digits. */
+export const NUMBERED = "@@@@@@@@@@";
 
 const HEAD_END = "\r\n\r\n";
 
@@ -53,15 +56,36 @@ class Caller {
     }
     this.#chunks = [];
     const settle = this.#settle;
-    if (head.startsWith("HTTP/1.1 200")) settle?.resolve();
+    if (/^HTTP\/1\.1 20[02]/.test(head)) settle?.resolve();
     else settle?.reject(new Error(text.toString("utf8", 0, Math.min(text.length, 1_000))));
   }
+}
+
+interface Template {
+  bytes: Buffer;
+  /** Where the number of the call stands. */
+  numbers: number[];
+}
+
+function template(text: string): Template {
+  const bytes = Buffer.from(text);
+  const numbers: number[] = [];
+  for (let at = bytes.indexOf(NUMBERED); at >= 0; at = bytes.indexOf(NUMBERED, at + NUMBERED.length)) numbers.push(at);
+  return { bytes, numbers };
+}
+
+function numbered({ bytes, numbers }: Template, n: number): Buffer {
+  if (numbers.length === 0) return bytes;
+  const text = String(n).padStart(NUMBERED.length, "0");
+  const copy = Buffer.from(bytes);
+  for (const at of numbers) copy.write(text, at, "latin1");
+  return copy;
 }
 
 async function carry({ port, path, headers, bodies, callers, ms }: Load) {
   const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   const requests = bodies.map((body) =>
-    Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join("")}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`),
+    template(`POST ${path} HTTP/1.1\r\n${lines.join("")}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`),
   );
   const idle = Array.from({ length: callers }, () => new Caller(port));
   const all = [...idle];
@@ -70,7 +94,7 @@ async function carry({ port, path, headers, bodies, callers, ms }: Load) {
       const caller = idle.pop();
       const request = requests[n % requests.length];
       if (!caller || !request) throw new Error("more calls than callers");
-      await caller.call(request);
+      await caller.call(numbered(request, n));
       idle.push(caller);
     });
   } finally {
