@@ -21,6 +21,10 @@ export async function run(bench: Bench): Promise<Result[]> {
   const names = accountNames(ACCOUNTS);
   await makeAccounts(engine.db, names, systemClock.now());
   const requests = names.map((account) => ({ account, service: "api", namespace: "Room", usage: USAGE }));
+  // What a first touch costs is not what is measured here.
+  for (let i = 0; i < requests.length; i += 50) {
+    await Promise.all(requests.slice(i, i + 50).map((request) => engine.gate.check(request, systemClock.now())));
+  }
   const { soakMs } = bench.profile;
   const seen: { at: number; bytes: number }[] = [];
   const from = monotonicMs();
