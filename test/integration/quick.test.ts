@@ -70,15 +70,65 @@ describe("the shortest way", () => {
     expect(await bookedOf(account)).toBe(14n);
   });
 
-  it("counts what asks for nothing of a meter beyond its threshold", async () => {
+  it("counts what asks for nothing of a meter that is used up", async () => {
     const account = await t.newAccount();
-    await t.cap(account, METER, "day", 100);
+    await t.cap(account, METER, "day", 90);
     await use(account, 90);
     const check = () => t.check({ account, usage: { [METER]: 0, [OTHER]: 1 } });
     await check();
     const before = await packed(account, OTHER);
-    expect((await check()).meters[METER]).toMatchObject({ used: 90, remaining: 10 });
+    expect((await check()).meters[METER]).toMatchObject({ used: 90, remaining: 0 });
     expect(await packed(account, OTHER)).toEqual(before);
+  });
+
+  const told = async (account: string): Promise<string[]> => {
+    const rows = await t.engine.db
+      .selectFrom("notifications")
+      .select(["type", "data"])
+      .where("account", "=", account)
+      .orderBy("seq")
+      .execute();
+    return rows.map(({ type, data }) => `${type} ${(data as { used: number }).used}`);
+  };
+
+  it("crosses thresholds, which are told once, with how far it has come by then", async () => {
+    const account = await t.newAccount();
+    await t.cap(account, METER, "day", 100);
+    for (let i = 0; i < 79; i++) await use(account);
+    const before = await packed(account);
+    await use(account, 1);
+    await use(account, 4);
+    expect(await packed(account)).toEqual(before);
+    await t.engine.rollUp();
+    expect(await told(account)).toEqual(["usage.threshold_reached 84"]);
+    await use(account, 1);
+    await use(account, 15);
+    await t.engine.rollUp();
+    await t.engine.rollUp();
+    expect(await told(account)).toEqual(["usage.threshold_reached 84", "usage.limit_reached 100"]);
+  });
+
+  it.each<[string, (account: string) => Promise<unknown>]>([
+    ["the day turns", () => Promise.resolve(t.clock.advance(24 * HOUR_MS))],
+    ["the cap is raised", (account) => t.cap(account, METER, "day", 10_000)],
+    ["Redis is told of a grant", (account) => use(account, 150)],
+  ])("has crossed a threshold before %s: it is told", async (_name, happens) => {
+    const account = await t.newAccount();
+    await t.cap(account, METER, "day", 300);
+    for (let i = 0; i < 3; i++) await use(account, 20);
+    const before = await packed(account);
+    // Within what is granted, and beyond 80 % of what the account is told of.
+    await t.cap(account, METER, "day", 100);
+    await use(account, 1);
+    const again = await packed(account);
+    await use(account, 19);
+    await use(account, 1);
+    expect(before).not.toEqual(again);
+    expect(await packed(account)).toEqual(again);
+    await happens(account);
+    await use(account, 0);
+    await t.engine.rollUp();
+    expect((await told(account))[0]).toBe("usage.threshold_reached 81");
   });
 });
 

@@ -82,6 +82,18 @@ local function refresh_counter(m, arg)
   end
 end
 
+-- Read first: what was reached the quick way, which notes nothing, is noted under what stands till now.
+local meters, at_arg = {}, 18
+for _ = 1, tonumber(ARGV[4]) do
+  local name = ARGV[at_arg]
+  local m = same_run and get_meter(KEYS[1], name)
+  if m then
+    meters[name] = m
+    if redis.call('HEXISTS', KEYS[1], 'q:' .. name) == 1 then note_crossing(before, m, name, KEYS[6]) end
+  end
+  at_arg = at_arg + 11
+end
+
 -- What was noted so far was reached in the windows and under the limits that stood till now: the notes say so from here on. Whoever
 -- tells them later would take them for reached under the new ones.
 local limits = redis.call('HGET', KEYS[1], 'limits') or ''
@@ -96,10 +108,11 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
-local writes, rooms, at_arg, gauges, counters = {}, { 'g' }, 18, {}, {}
+local writes, rooms, gauges, counters = {}, { 'g' }, {}, {}
+at_arg = 18
 for _ = 1, tonumber(ARGV[4]) do
   local name, gauge, level, arg = ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
-  local m = not opening and get_meter(KEYS[1], name)
+  local m = not opening and meters[name]
   if not m then m = gauge and new_gauge(level, arg) or new_counter(arg)
   elseif not gauge then refresh_counter(m, arg)
   elseif newer_limits then

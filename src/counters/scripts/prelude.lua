@@ -48,7 +48,12 @@ local function limit_at(m, at)
   return cap
 end
 
--- How much more of a counter may be spent before something must be looked at: a limit, the end of what is granted, a threshold, 2^53.
+-- tostring() turns to exponents at 10^14; %.0f does not, and unlike %d it is exact in every Lua Redis ships.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
+-- How much more of a counter may be spent before something must be looked at: a limit, the end of what is granted, 2^53.
 -- Each term falls by what is spent, so the room does too, exactly.
 local function room_of(m)
   local room = MAX - math.max(m[SPENT] + m[HELD], m[PERIOD_SLOTS + SPENT] + m[PERIOD_SLOTS + HELD])
@@ -56,7 +61,6 @@ local function room_of(m)
     local taken, limit = m[at + SPENT] + m[at + HELD], limit_at(m, at)
     room = math.min(room, MAX - m[at + BASE] - taken)
     if limit ~= NONE then room = math.min(room, limit - m[at + BASE] - taken, m[at + GRANTED] - taken) end
-    if m[at + MARK] ~= NONE then room = math.min(room, m[at + MARK] - 1 - m[at + BASE] - m[at + SPENT]) end
   end
   return room
 end
@@ -77,15 +81,11 @@ local function get_meter(state_key, name)
   return found[1] and read_meter(found[1], found[2])
 end
 
--- Packs a meter anew, and takes away the quick path's leave (the field g) and its room: what changed may be no mere spending.
+-- Packs a meter anew, and takes away the quick path's leave (the field g): what changed may be no mere spending.
 local function put_meter(state_key, name, m)
   redis.call('HSET', state_key, 'm:' .. name, pack_meter(m))
-  redis.call('HDEL', state_key, 'g', 'q:' .. name)
-end
-
--- tostring() turns to exponents at 10^14; %.0f does not, and unlike %d it is exact in every Lua Redis ships.
-local function int(n)
-  return string.format('%.0f', n)
+  if redis.call('HDEL', state_key, 'q:' .. name) == 1 then redis.call('HSET', state_key, 'q:' .. name, int(room_of(m))) end
+  redis.call('HDEL', state_key, 'g')
 end
 
 local function split(text, separator)
@@ -160,8 +160,9 @@ local function note_reached(crossings_key, field, used)
 end
 
 -- Notes where usage has reached a threshold, for the roll-up to tell. Each count at or above the lowest one notes how far it is by
--- now, so that a window's last word stands even when the window turns before anybody looked. A note stands under the limits and in the
--- windows of the header; load.lua writes them into the note before it replaces either.
+-- now, so that a window's last word stands even when the window turns before anybody looked; what quick.lua has counted is noted when the
+-- roll-up looks, and before a window turns. A note stands under the limits and in the windows of the header; load.lua writes them into the
+-- note before it replaces either.
 local function note_crossing(h, m, name, crossings_key)
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     local used = m[at + BASE] + m[at + SPENT]

@@ -2,7 +2,7 @@
 -- the caller knows it, or is used up, is not counted here: check.lua decides it.
 -- A leave (field g) stands as long as nothing but spending has changed in the state since a caller was told of it; with it the caller
 -- knows the windows, the limits and the epoch, and has looked at the time. A room (field q:<meter>) is what may be spent of a meter
--- before a limit, the end of a grant, a threshold or 2^53 is reached; check.lua and the others read spending off it (prelude.lua).
+-- before a limit, the end of a grant or 2^53 is reached; check.lua and the others read spending off it (prelude.lua).
 -- Without the prelude, whose functions would be made anew for each call.
 -- KEYS  by operation: state, totals of the receiving hour
 -- ARGV  1 number of shapes, then by shape: number of meters, the end of the field in which its operations are counted as a whole or '',
@@ -30,7 +30,7 @@ for key = 1, #KEYS, 2 do
   if free then
     for i = 1, n do
       local room, quantity = found[i + 1], number(ARGV[quantities + i]) * times
-      -- Of nothing asked for there is always room, also beyond a threshold; a meter without a room is not open to this way.
+      -- Of nothing asked for there is always room, also beyond a limit; a meter without a room is not open to this way.
       if not room or (quantity > 0 and quantity > number(room)) then
         free = false
         break

@@ -12,7 +12,8 @@ import { atLeast, figure, type Result } from "../result.ts";
 import { median, p99, rate, type Sample } from "../rounds.ts";
 import { openEngine } from "../stores.ts";
 
-export const title = "Usage events over HTTP, a thousand a request, each (source, id) counted once and durable when it is answered, for a hundred accounts.";
+export const title =
+  "Usage events over HTTP, a thousand a request, each (source, id) counted once and durable when it is answered, for a hundred accounts.";
 
 const ACCOUNTS = 100;
 const EVENTS = 1_000;

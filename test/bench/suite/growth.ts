@@ -63,7 +63,11 @@ async function allowed(engine: Engine, request: CheckRequest): Promise<void> {
 }
 
 /** Loads accounts, objects and idempotency keys, and weighs them by what Redis' memory grows by. */
-async function measured(bench: Bench, engine: Engine, { names, objects }: { names: readonly string[]; objects: number }): Promise<Result[]> {
+async function measured(
+  bench: Bench,
+  engine: Engine,
+  { names, objects }: { names: readonly string[]; objects: number },
+): Promise<Result[]> {
   const client = openClient(bench);
   const used = async (): Promise<number> => Number(/^used_memory:(\d+)/m.exec(await client.info("memory"))?.[1] ?? "0");
   const grown = async (count: number, step: (i: number) => Promise<unknown>): Promise<number> => {
@@ -72,7 +76,9 @@ async function measured(bench: Bench, engine: Engine, { names, objects }: { name
     return ((await used()) - before) / count;
   };
   const account = await grown(names.length, (i) => allowed(engine, { account: names[i] ?? "", service: "api", usage: USAGE }));
-  const object = await grown(objects, (i) => allowed(engine, { account: "many", ...STORING, object: `o${i}`, storageBytes: { set: 1_000 } }));
+  const object = await grown(objects, (i) =>
+    allowed(engine, { account: "many", ...STORING, object: `o${i}`, storageBytes: { set: 1_000 } }),
+  );
   await allowed(engine, { account: "keyed", service: "api", usage: USAGE });
   const key = await grown(KEYS, (i) => allowed(engine, { account: "keyed", service: "api", usage: USAGE, idempotencyKey: `key-${i}` }));
   // What waits to be booked goes once it is; what stays is what a busy account weighs.

@@ -35,7 +35,15 @@ export async function run(bench: Bench): Promise<Result[]> {
     ...[1, 1_000, accounts].map((count) => loop(`by_id_${count}`, byId(meter, names.slice(0, count)))),
     ...[1, 1_000, accounts].map((count) => loop(`map_${count}`, bareMaps(names.slice(0, count)))),
     loop("limiter", tokenBuckets()),
-    { name: "peer_memory", run: () => closedLoop(1, stretchMs, peer((keyPrefix) => new RateLimiterMemory({ keyPrefix, points: LIMIT, duration: 86_400 }))) },
+    {
+      name: "peer_memory",
+      run: () =>
+        closedLoop(
+          1,
+          stretchMs,
+          peer((keyPrefix) => new RateLimiterMemory({ keyPrefix, points: LIMIT, duration: 86_400 })),
+        ),
+    },
     { name: "peer_redis", run: () => closedLoop(REDIS_CALLERS, stretchMs, peer(redisLimiter(bench))) },
   ];
   return results(await interleave(subjects, rounds), accounts);

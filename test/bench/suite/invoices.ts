@@ -16,6 +16,11 @@ export async function run(bench: Bench): Promise<Result[]> {
   return [
     figure(`invoices.${accounts}_accounts`, "accounts/s", { value: (accounts * 1_000) / many.ms }),
     figure("invoices.time_per_account", "ms", { value, baseline, ratio: value / baseline }, atMost(1.2)),
-    figure("invoices.peak_rss", "MB", { value: megabytes(many), baseline: megabytes(few), ratio: many.peakBytes / few.peakBytes }, atMost(1.5)),
+    figure(
+      "invoices.peak_rss",
+      "MB",
+      { value: megabytes(many), baseline: megabytes(few), ratio: many.peakBytes / few.peakBytes },
+      atMost(1.5),
+    ),
   ];
 }

@@ -39,7 +39,9 @@ export async function run(bench: Bench): Promise<Result[]> {
 /** Every account used once, then all booked; only the booking is timed. */
 async function rolledUp(engine: Engine, names: readonly string[]): Promise<Sample> {
   for (let i = 0; i < names.length; i += 200) {
-    await Promise.all(names.slice(i, i + 200).map((account) => engine.gate.check({ account, service: "api", usage: USAGE }, systemClock.now())));
+    await Promise.all(
+      names.slice(i, i + 200).map((account) => engine.gate.check({ account, service: "api", usage: USAGE }, systemClock.now())),
+    );
   }
   return timed(() => engine.rollUp());
 }
@@ -51,7 +53,9 @@ async function upserted(engine: Engine, names: readonly string[], total: number)
     await sql`
       insert into plain_totals select account, ${hour}::timestamptz, meter, 'one', ${total}::bigint
       from unnest(${rows.map((r) => r.account)}::text[], ${rows.map((r) => r.meter)}::text[]) r (account, meter)
-      on conflict (account, bucket, meter, source) do update set quantity = greatest(plain_totals.quantity, excluded.quantity)`.execute(engine.db);
+      on conflict (account, bucket, meter, source) do update set quantity = greatest(plain_totals.quantity, excluded.quantity)`.execute(
+      engine.db,
+    );
   });
 }
 
