@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import type { Vitals } from "../doctor/vitals.ts";
 import type { Engine } from "../engine.ts";
 import type { App } from "./app.ts";
+import { shared } from "./shared-answer.ts";
 
 /** A check takes about a millisecond; 250 ms is when a silent Redis is given up. */
 const CHECK_BUCKETS_S = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -22,10 +23,11 @@ export function createMetrics(app: App, engine: Engine): Metrics {
   countDecisions(engine, registers);
   countRequests(app, registers);
   const show = vitalGauges(registers);
+  const vitals = shared(() => engine.vitals());
   return {
     contentType: registry.contentType,
     read: async () => {
-      show(await engine.vitals());
+      show(await vitals());
       return registry.metrics();
     },
   };

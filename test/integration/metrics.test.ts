@@ -44,8 +44,10 @@ it("tells Prometheus of checks, denials, requests and the stores, without a key 
 
   await t.engine.rollUp();
   t.clock.advance(3_000);
-  const { lines } = await scrape();
-  expect(lines).toEqual(expect.arrayContaining(["weir_rollup_dirty_accounts 0", "weir_rollup_lag_seconds 3"]));
+  // The stores are asked a few times a second at most, so what they say may be that old.
+  await expect
+    .poll(async () => (await scrape()).lines)
+    .toEqual(expect.arrayContaining(["weir_rollup_dirty_accounts 0", "weir_rollup_lag_seconds 3"]));
 });
 
 it("shows what a lost Redis stranded", async () => {
@@ -55,7 +57,7 @@ it("shows what a lost Redis stranded", async () => {
   await t.stack.loseRedis();
   await t.check({ account, usage: { log_events: 1 } });
   // Lent a chunk of 100, spent 10.
-  expect((await scrape()).lines).toContain('weir_stranded_quantity{meter="log_events",period="day"} 90');
+  await expect.poll(async () => (await scrape()).lines).toContain('weir_stranded_quantity{meter="log_events",period="day"} 90');
 });
 
 it.each(["deploy/prometheus/alerts.yaml", "deploy/grafana/weir.json"])("%s names only what there is", async (file) => {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { WeirError } from "../../kernel/errors.ts";
 import type { App, AppOptions } from "../app.ts";
 import { open } from "../auth.ts";
+import { shared } from "../shared-answer.ts";
 
 const tags = ["operation"];
 
@@ -25,6 +26,7 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
     handler: async () => ({ ok: true as const }),
   });
 
+  const lag = shared(() => engine.lag());
   app.route({
     method: "GET",
     url: "/ready",
@@ -35,7 +37,7 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
       response: { 200: readySchema, 503: readySchema },
     },
     handler: async (_request, reply) => {
-      const found = await engine.lag().catch((error: unknown) => error);
+      const found = await lag().catch((error: unknown) => error);
       const away = found instanceof WeirError ? found.message : found instanceof Error ? "cannot be asked" : null;
       const redisNote =
         redisDurable === false ? "keeps nothing on disk: usage that is not rolled up yet is lost with it; install redis-server" : null;
