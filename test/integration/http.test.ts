@@ -135,6 +135,23 @@ describe("checks in one request", () => {
     expect(decisions.map((d) => d.error?.code ?? d.allowed)).toEqual([true, false, "not_found", true, false]);
   });
 
+  it("are told of what is malformed in its place, and the others are decided", async () => {
+    const account = await t.newAccount();
+    const good = { account, usage: { state_requests: 2 } };
+    const checks = [good, { ...good, usage: { state_requests: -1 } }, { account, extra: 1 }, null, { usage: {} }, good];
+    const { status, body } = await t.send("POST", "/v1/checks", { body: { checks } });
+    const decisions = body["decisions"] as { allowed?: boolean; error?: { code: string; errors: { path: string }[] } }[];
+    expect(status).toBe(200);
+    const bad = "validation_failed";
+    expect(decisions.map((d) => d.error?.code ?? d.allowed)).toEqual([true, bad, bad, bad, bad, true]);
+    expect(decisions.map((d) => d.error?.errors.map(({ path }) => path))).toMatchObject({ 1: ["usage.state_requests"], 4: ["account"] });
+    expect(await usedOf(account)).toBe(4);
+  });
+
+  it.each([{}, { checks: 1 }, { checks: [], more: 1 }, []])("that are no batch are refused whole: %j", async (body) => {
+    expect(await t.send("POST", "/v1/checks", { body })).toMatchObject({ status: 400, body: { code: "validation_failed" } });
+  });
+
   it("are at most 1,000", async () => {
     const check = { account: await t.newAccount(), usage: { state_requests: 1 } };
     expect((await t.send("POST", "/v1/checks", { body: { checks: Array(1_001).fill(check) } })).body).toMatchObject({

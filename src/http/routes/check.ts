@@ -7,7 +7,7 @@ import { checkRequestSchema, settleRequestSchema, type CheckRequest } from "../.
 import type { Decision } from "../../gate/decision.ts";
 import { accountOfReservation } from "../../gate/operation.ts";
 import { isPlainCheck } from "../../gate/plain-check.ts";
-import { notFound, toProblem, WeirError } from "../../kernel/errors.ts";
+import { notFound, toProblem, validationFailed, WeirError } from "../../kernel/errors.ts";
 import { decisionSchema } from "../answers.ts";
 import type { App } from "../app.ts";
 import { allow, ownAccount, principalOf } from "../auth.ts";
@@ -47,11 +47,11 @@ export function checkRoutes(app: App, engine: Engine): void {
       body: z.strictObject({ checks: z.array(checkRequestSchema).max(CHECKS_MAX) }),
       response: { 200: z.object({ decisions: z.array(z.union([decisionSchema, failedSchema])) }) },
     },
-    validatorCompiler: plainOr(arePlainChecks),
+    validatorCompiler: eachOnItsOwn,
     serializerCompiler: asItIs,
     handler: async (request) => {
-      const { checks } = request.body;
-      for (const check of checks) ownAccount(request, check.account);
+      const { checks } = request.body as { checks: readonly Given[] };
+      for (const check of checks) if (!(check instanceof WeirError)) ownAccount(request, check.account);
       return { decisions: await decideAll(engine, checks, request.url) };
     },
   });
@@ -65,10 +65,25 @@ const plainOr =
     return (body: unknown) => (isPlain(body) ? { value: body } : bySchema(body));
   };
 
-function arePlainChecks(body: unknown): boolean {
-  if (typeof body !== "object" || body === null) return false;
-  const [[name, checks] = [], ...others] = Object.entries(body);
-  return name === "checks" && others.length === 0 && Array.isArray(checks) && checks.length <= CHECKS_MAX && checks.every(isPlainCheck);
+/** A check of a batch, or what is wrong with it. */
+type Given = CheckRequest | WeirError;
+
+const batchSchema = z.strictObject({ checks: z.array(z.unknown()).max(CHECKS_MAX) });
+
+/** Takes the batch apart: a check that is malformed is told so in its place, as one that cannot be decided is, and stops no other. */
+const eachOnItsOwn = (route: FastifyRouteSchemaDef<unknown>): FastifyValidationResult => {
+  const asBatch = validatorCompiler({ ...route, schema: batchSchema });
+  return (body: unknown) => {
+    const batch = asBatch(body) as { value: z.infer<typeof batchSchema> } | { error: Error };
+    return "error" in batch ? batch : { value: { checks: batch.value.checks.map(asGiven) } };
+  };
+};
+
+function asGiven(check: unknown): Given {
+  if (isPlainCheck(check)) return check;
+  const { success, data, error } = checkRequestSchema.safeParse(check);
+  if (success) return data;
+  return validationFailed(error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
 }
 
 /** A decision is made here, member by member, of nothing else: to parse it again by its schema took longer than to decide. */
@@ -129,15 +144,17 @@ function requireOwn(request: FastifyRequest, id: string): void {
 type Answer = Decision | z.infer<typeof failedSchema>;
 
 /** Checks of one account run one after the other, but like ones at once: which of them is first is all the same. Accounts run side by side. */
-async function decideAll(engine: Engine, checks: CheckRequest[], instance: string): Promise<Answer[]> {
+async function decideAll(engine: Engine, checks: readonly Given[], instance: string): Promise<Answer[]> {
   const now = engine.clock.now();
   const decide = (check: CheckRequest): Promise<Answer> =>
     engine.gate.check(check, now).catch((error: unknown) => asAnswer(error, instance));
-  const byAccount = Map.groupBy(
-    checks.map((check, index) => ({ check, index })),
-    ({ check }) => check.account,
-  );
   const answers: Answer[] = [];
+  const sound: Indexed[] = [];
+  for (const [index, check] of checks.entries()) {
+    if (check instanceof WeirError) answers[index] = asAnswer(check, instance);
+    else sound.push({ check, index });
+  }
+  const byAccount = Map.groupBy(sound, ({ check }) => check.account);
   await Promise.all(
     [...byAccount.values()].map(async (own) => {
       for (const run of runsOfLike(own)) {
