@@ -35,8 +35,8 @@ const JOBS: readonly Job[] = [
   checkInvariants,
 ];
 
-// Alarms come first: what they use up is told in the same round.
-const jobsOf = (state: State): readonly Job[] => [deliverAlarms(state), countTime(state), ...JOBS];
+// They run where State is: a queue of their own, so that no process takes what it cannot do.
+const stateJobs = (state: State): readonly Job[] => [deliverAlarms(state), countTime(state)];
 
 /** A braced prefix keeps the queue in one slot of a cluster. */
 const QUEUE_PREFIX = "{weir}";
@@ -57,15 +57,34 @@ export interface Jobs {
 
 export interface JobsOptions {
   engine: Engine;
-  state: State;
+  /** Null where another process holds it: its jobs run there. */
+  state: State | null;
   redisUrl: RedisAddress;
   queueName: string;
   onTrouble: (error: unknown) => void;
+  /** Jobs run at once; all kinds unless told. */
+  concurrency?: number | undefined;
 }
 
 /** Starts ringing and running the jobs in this process. Any number of processes may. */
-export async function startJobs({ engine, state, redisUrl, queueName, onTrouble }: JobsOptions): Promise<Jobs> {
-  const jobs = jobsOf(state);
+export async function startJobs({ state, queueName, ...options }: JobsOptions): Promise<Jobs> {
+  const ofState = state ? [await startQueue(stateJobs(state), `${queueName}-state`, options)] : [];
+  const others = await startQueue(JOBS, queueName, options);
+  // Alarms come first: what they use up is told in the same round.
+  const queues = [...ofState, others];
+  return {
+    runAll: async () => {
+      for (const queue of queues) await queue.runAll();
+    },
+    close: async () => void (await Promise.all(queues.map((queue) => queue.close()))),
+  };
+}
+
+async function startQueue(
+  jobs: readonly Job[],
+  queueName: string,
+  { engine, redisUrl, onTrouble, concurrency }: Omit<JobsOptions, "state" | "queueName">,
+): Promise<Jobs> {
   const bell = new Bells(engine, jobs, onTrouble);
   const connection = queueConnection(redisUrl);
   const workerConnection = queueConnection(redisUrl);
@@ -78,7 +97,7 @@ export async function startJobs({ engine, state, redisUrl, queueName, onTrouble 
     connection: workerConnection,
     prefix: QUEUE_PREFIX,
     maxStalledCount: STALLS_MAX,
-    concurrency: jobs.length,
+    concurrency: concurrency ?? jobs.length,
   });
   queue.on("error", onTrouble);
   worker.on("error", onTrouble);

@@ -31,6 +31,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   replay: { group: STATE, summary: "send a recorded trace through Weir", load: () => import("./commands/replay.ts") },
   demo: { group: STATE, summary: "a minute of traffic, until the Free day's limit", load: () => import("./commands/demo.ts") },
   start: { group: OPERATE, summary: "run Weir (as `npm start` does)", load: () => import("./commands/start.ts") },
+  serve: {
+    group: OPERATE,
+    summary: "the same, by the name deployments use: `serve --workers 4`",
+    load: () => import("./commands/start.ts"),
+  },
+  worker: { group: OPERATE, summary: "run jobs for a Weir that runs elsewhere", load: () => import("./commands/worker.ts") },
   accounts: { group: OPERATE, summary: "create, change and show accounts", load: () => import("./commands/accounts.ts") },
   keys: { group: OPERATE, summary: "API keys", load: () => import("./commands/keys.ts") },
   webhooks: { group: OPERATE, summary: "endpoints that are told, and their deliveries", load: () => import("./commands/webhooks.ts") },

@@ -6,6 +6,8 @@ import type { Config } from "../config.ts";
 import { systemResolve } from "../egress/egress.ts";
 import { createEngine, type Engine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
+import { BACKLOG } from "./backlog.ts";
+import { startWorkers } from "./workers.ts";
 import { SettableClock, systemClock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
 import { openState } from "../state/open-state.ts";
@@ -14,9 +16,8 @@ import type { RedisAddress } from "../stores/redis-servers.ts";
 
 export const DEMO_ACCOUNT = "acct_demo";
 const DEMO_PLAN = "free";
-const QUEUE_NAME = "jobs";
-/** Connections not yet taken up: of 2,000 clients that come at once, Node's 511 kept some waiting seconds for their next try, and reset others. */
-const BACKLOG = 4_096;
+export const QUEUE_NAME = "jobs";
+const LOOPBACK = "127.0.0.1";
 
 /** What `start` has opened and read. */
 export interface Ground {
@@ -27,6 +28,8 @@ export interface Ground {
   redisDurable: boolean | null;
   /** The operator's key, scope `admin`. */
   adminKey: string;
+  /** Processes that serve the API; with one this process does it itself. */
+  workers: number;
   /** Told what a person should know, one sentence a call. */
   log: (line: string) => void;
 }
@@ -75,14 +78,33 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     redisDurable,
     profile: config.profile,
     runJobs: () => jobs.runAll(),
-    ...(config.trustProxy === null ? {} : { trustProxy: config.trustProxy }),
+    ...trusting(config.trustProxy, ground.workers > 1),
     // stdout holds the ready line alone.
     logger: { level: config.logLevel, stream: process.stderr },
     ...(testClock === undefined ? {} : { testClock }),
   });
   closers.push(() => app.close());
-  await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
-  return (app.server.address() as AddressInfo).port;
+  const isAlone = ground.workers === 1;
+  await app.listen({ ...(isAlone ? { host: config.host, port: config.port } : { host: LOOPBACK, port: 0 }), backlog: BACKLOG });
+  const { port } = app.server.address() as AddressInfo;
+  if (isAlone) return port;
+  const workers = await startWorkers(ground.workers, { ...ground, config, statePort: port }, log);
+  closers.push(() => workers.close());
+  // As deployments ask for new processes without a pause: nginx' and unicorn's signal.
+  process.on("SIGUSR2", () => {
+    log("renewing the workers …");
+    workers.renew().then(
+      () => log("the workers are renewed."),
+      (error: unknown) => log(`the workers could not be renewed: ${sentence(error)}`),
+    );
+  });
+  return workers.port;
+}
+
+/** Behind workers of ours there is one proxy more, on this machine. */
+function trusting(trust: Config["trustProxy"], isBehindWorkers: boolean): { trustProxy?: number | string[] } {
+  if (!isBehindWorkers) return trust === null ? {} : { trustProxy: trust };
+  return { trustProxy: typeof trust === "number" ? trust + 1 : [LOOPBACK, ...(trust ?? [])] };
 }
 
 async function connect(options: Parameters<typeof createEngine>[0]): Promise<Engine> {

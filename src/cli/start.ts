@@ -21,12 +21,12 @@ const SAME_SIGNAL_MS = 1_000;
 /** What has been opened so far, closed in reverse. */
 type Closers = (() => Promise<void> | void)[];
 
-/** `npm start`: runs Weir until it is told to stop. Never returns: it ends the process. */
-export async function start(): Promise<void> {
+/** `npm start`: runs Weir, its API in so many processes, until it is told to stop. Never returns: it ends the process. */
+export async function start(workers: number): Promise<void> {
   const closers: Closers = [];
   stopOnSignals(closers);
   try {
-    const url = await open(readConfig(process.env), closers);
+    const url = await open(readConfig(process.env), workers, closers);
     process.stdout.write(`Weir is ready at ${url}\n`);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
@@ -36,13 +36,14 @@ export async function start(): Promise<void> {
 }
 
 /** Opens everything in order and answers with the address that is served. */
-async function open(config: Config, closers: Closers): Promise<string> {
+async function open(config: Config, workers: number, closers: Closers): Promise<string> {
+  if (workers > 1 && config.testClock) throw new ConfigError("WEIR_TEST_CLOCK sets the clock of one process: leave out --workers with it.");
   await takeDataDir(config.dataDir, closers);
   await expectFreePort(config);
   const [databaseUrl, redis] = await Promise.all([openPostgres(config, closers), openRedis(config, closers)]);
   const credentialsFile = join(config.dataDir, "credentials.json");
   const adminKey = config.adminKey ?? (await keptKey(credentialsFile)) ?? mintKey("admin").key;
-  const ground = { config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, log: say };
+  const ground = { config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, workers, log: say };
   const served = await serve(ground).catch((error: NodeJS.ErrnoException) => {
     throw error.syscall === "listen" ? portError(error, config.host, config.port) : error;
   });

@@ -81,7 +81,8 @@ const PARAMETER_LENGTH_MAX = NAME_LENGTH_MAX * 12;
 
 export interface AppOptions {
   engine: Engine;
-  state: State;
+  /** Null where another process holds it (relay.ts): then its routes are not served here. */
+  state: State | null;
   adminKey: string;
   /** Given where WEIR_TEST_CLOCK allows setting the time. */
   testClock?: SettableClock;
@@ -195,15 +196,19 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   correctionRoutes(app, engine);
   auditRoutes(app, engine);
   objectRoutes(app, engine);
-  recountRoutes(app, { engine, state });
   doctorRoutes(app, engine);
   notificationRoutes(app, engine);
   webhookRoutes(app, engine);
   deliveryRoutes(app, engine);
   await app.register(eventRoutes, { engine });
+  if (state) await registerStateRoutes(app, engine, state);
+  if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
+}
+
+async function registerStateRoutes(app: App, engine: Engine, state: State): Promise<void> {
+  recountRoutes(app, { engine, state });
   await app.register(serviceRoutes, { state });
   await app.register(stateRoutes, { state });
   alarmRoutes(app, { state });
   await socketRoutes(app, { state });
-  if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
 }

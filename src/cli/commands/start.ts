@@ -1,9 +1,15 @@
 import type { Command } from "commander";
+import { integer } from "../parse.ts";
+
+/** Many more than a machine has cores only queue. */
+const WORKERS_MAX = 64;
 
 /** Runs Weir in the foreground until it is stopped. It reads its settings from the environment. */
 export function register(command: Command): void {
-  command.action(async () => {
-    const { start } = await import("../start.ts");
-    await start();
-  });
+  command
+    .option("--workers <n>", "processes that serve the API on one port; State stays in the one that is started", integer(1, WORKERS_MAX), 1)
+    .action(async ({ workers }: { workers: number }) => {
+      const { start } = await import("../start.ts");
+      await start(workers);
+    });
 }

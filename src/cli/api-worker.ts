@@ -1,0 +1,76 @@
+/** A process that serves the API beside others on one port (workers.ts); State it asks of the process that started it. */
+import type { AddressInfo } from "node:net";
+import type { Config } from "../config.ts";
+import { systemResolve } from "../egress/egress.ts";
+import { createEngine } from "../engine.ts";
+import { buildApp } from "../http/app.ts";
+import { relayState } from "../http/relay.ts";
+import { sleep, systemClock } from "../kernel/clock.ts";
+import type { RedisAddress } from "../stores/redis-servers.ts";
+import { BACKLOG } from "./backlog.ts";
+import { drained } from "./drained.ts";
+
+/** What the starting process tells it. */
+export interface WorkerGround {
+  config: Config;
+  databaseUrl: string;
+  redisUrl: RedisAddress;
+  redisDurable: boolean | null;
+  adminKey: string;
+  statePort: number;
+}
+
+/** How long clients have to come to the end of their connections: one that is in use is answered, and closed with the answer. */
+const DRAIN_MS = 2_000;
+/** From being told to stop until it ends, whatever is open by then. */
+const DRAIN_TIME_LIMIT_MS = 8_000;
+
+/** Connects, listens, and says on which port. Resolves with what stops it again. */
+async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, statePort }: WorkerGround): Promise<() => Promise<void>> {
+  const { webhookAllowPrivate: allowPrivate, mail, invoiceGraceHours } = config;
+  const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
+  const onTrouble = (error: unknown): void =>
+    void process.stderr.write(`Weir: ${error instanceof Error ? error.message : String(error)}\n`);
+  const engine = await createEngine({ databaseUrl, redisUrl, clock: systemClock, onTrouble, outbox, invoiceGraceHours });
+  const app = await buildApp({
+    engine,
+    state: null,
+    adminKey,
+    redisDurable,
+    profile: config.profile,
+    runJobs: () => Promise.resolve(),
+    ...(config.trustProxy === null ? {} : { trustProxy: config.trustProxy }),
+    logger: { level: config.logLevel, stream: process.stderr },
+  });
+  relayState(app, statePort);
+  await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
+  process.send?.({ port: (app.server.address() as AddressInfo).port });
+  return async () => {
+    await drained(app.server, DRAIN_MS);
+    await app.close();
+    await engine.close();
+  };
+}
+
+let stopping = false;
+let opened: Promise<() => Promise<void>> | null = null;
+
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  const closed = (opened ?? Promise.resolve(async () => {})).then((close) => close());
+  await Promise.race([closed, sleep(DRAIN_TIME_LIMIT_MS)]).catch(() => {});
+  process.exit(0);
+}
+
+// The terminal's Ctrl-C reaches every process of the group; the one that started this says when.
+for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("SIGTERM", () => void stop());
+process.on("disconnect", () => void stop());
+process.once("message", (ground: WorkerGround) => {
+  opened = open(ground);
+  opened.catch((error: unknown) => {
+    process.stderr.write(`Weir: a worker cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+});

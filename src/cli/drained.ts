@@ -1,0 +1,20 @@
+import type { Server as HttpServer, ServerResponse } from "node:http";
+import { Server } from "node:net";
+import { monotonicMs, sleep } from "../kernel/clock.ts";
+
+const LOOK_MS = 25;
+
+/**
+ * Takes no new connection, and ends each that there is with the answer to its next request, so that no client finds one closed on which it
+ * was about to ask. Resolves when none is left, or after `ms`: what is idle by then is closed by whoever closes the server.
+ */
+export async function drained(server: HttpServer, ms: number): Promise<void> {
+  // Not its own close(): that ends idle connections at once, and with them requests that are on their way.
+  Server.prototype.close.call(server);
+  server.prependListener("request", (_request: unknown, response: ServerResponse) => void response.setHeader("connection", "close"));
+  const until = monotonicMs() + ms;
+  while ((await connections(server)) > 0 && monotonicMs() < until) await sleep(LOOK_MS);
+}
+
+const connections = (server: HttpServer): Promise<number> =>
+  new Promise((resolve) => server.getConnections((error, count) => resolve(error ? 0 : count)));
