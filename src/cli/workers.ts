@@ -65,7 +65,8 @@ class Crew {
   }
 
   async renew(): Promise<void> {
-    for (const old of [...this.#workers]) {
+    const before = [...this.#workers];
+    for (const old of before) {
       if (this.#closing || !this.#workers.has(old)) continue;
       await this.start();
       // Its end is meant.
