@@ -22,7 +22,7 @@ const environment = () => ({
   WEIR_ADMIN_KEY: KEY,
   WEIR_DATA_DIR: join(stack.dataDir, "weir"),
   PORT: "0",
-  WEIR_LOG_LEVEL: "silent",
+  LOG_LEVEL: "silent",
 });
 
 async function started(args: string[], ready: RegExp): Promise<{ child: ChildProcess; line: string }> {
