@@ -8,7 +8,7 @@ import { relayState } from "../http/relay.ts";
 import { sleep, systemClock } from "../kernel/clock.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 import { BACKLOG } from "./backlog.ts";
-import { drained } from "./drained.ts";
+import { DRAIN_MS, drained } from "./drained.ts";
 
 /** What the starting process tells it. */
 export interface WorkerGround {
@@ -20,8 +20,6 @@ export interface WorkerGround {
   statePort: number;
 }
 
-/** How long clients have to come to the end of their connections: one that is in use is answered, and closed with the answer. */
-const DRAIN_MS = 2_000;
 /** From being told to stop until it ends, whatever is open by then. */
 const DRAIN_TIME_LIMIT_MS = 8_000;
 

@@ -2,6 +2,8 @@ import type { Server as HttpServer, ServerResponse } from "node:http";
 import { Server } from "node:net";
 import { monotonicMs, sleep } from "../kernel/clock.ts";
 
+/** How long clients have to come to the end of their connections: one that is in use is answered, and closed with the answer. */
+export const DRAIN_MS = 2_000;
 const LOOK_MS = 25;
 
 /**

@@ -7,6 +7,7 @@ import { systemResolve } from "../egress/egress.ts";
 import { createEngine, type Engine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
 import { BACKLOG } from "./backlog.ts";
+import { DRAIN_MS, drained } from "./drained.ts";
 import { startWorkers } from "./workers.ts";
 import { SettableClock, systemClock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
@@ -83,8 +84,11 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     logger: { level: config.logLevel, stream: process.stderr },
     ...(testClock === undefined ? {} : { testClock }),
   });
-  closers.push(() => app.close());
   const isAlone = ground.workers === 1;
+  closers.push(async () => {
+    if (isAlone) await drained(app.server, DRAIN_MS);
+    await app.close();
+  });
   await app.listen({ ...(isAlone ? { host: config.host, port: config.port } : { host: LOOPBACK, port: 0 }), backlog: BACKLOG });
   const { port } = app.server.address() as AddressInfo;
   if (isAlone) return port;
