@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { z } from "zod";
 import { iso } from "../kernel/window.ts";
 import { reachPostgres, type Db } from "../stores/database.ts";
 import { billingTermsSchema, type BillingTermsDocument } from "./billing-terms.ts";
@@ -16,12 +17,12 @@ export async function putBillingTerms(db: Db, account: string, terms: BillingTer
   return rows.length > 0;
 }
 
-/** The terms of each of `accounts` that has any, as they stood at its instant (epoch ms). */
+/** The terms of each of `accounts` that has any, as they stood at its instant (epoch ms); for terms that cannot be read, the reason. */
 export async function billingTermsAt(
   db: Db,
   accounts: readonly string[],
   instants: readonly number[],
-): Promise<Map<string, BillingTermsDocument>> {
+): Promise<Map<string, BillingTermsDocument | Error>> {
   const { rows } = await reachPostgres(
     sql<{ account: string; terms: unknown }>`
       select w.account, t.terms
@@ -30,5 +31,11 @@ export async function billingTermsAt(
         select b.terms from billing_terms b where b.account = w.account and b.starts_at <= w.at order by b.starts_at desc limit 1
       ) t`.execute(db),
   );
-  return new Map(rows.map((row) => [row.account, billingTermsSchema.parse(row.terms)]));
+  return new Map(rows.map((row) => [row.account, read(row.terms)]));
+}
+
+/** One account's terms that nobody can read are that account's trouble, not that of all that are asked for with it. */
+function read(terms: unknown): BillingTermsDocument | Error {
+  const { data, error } = billingTermsSchema.safeParse(terms);
+  return data ?? new Error(`billing terms that cannot be read: ${z.prettifyError(error)}`);
 }

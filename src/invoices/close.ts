@@ -1,5 +1,4 @@
 import { findCalendars } from "../accounts/calendar-store.ts";
-import { WeirError } from "../kernel/errors.ts";
 import { monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
 import { violatingAccounts } from "../ledger/invariants.ts";
 import { compose } from "./compose.ts";
@@ -136,9 +135,9 @@ async function composeAll<T extends Asked>(
     try {
       bodies.set(one, startsWithIt(one) ? compose(input) : null);
     } catch (error) {
-      // An amount beyond what JSON carries, two currencies: nobody's guess is better than none.
-      if (!(error instanceof WeirError)) throw error;
-      reasons.set(account, error.message);
+      // An amount beyond what JSON carries, two currencies, terms that cannot be read: nobody's guess is better than none. Composing is
+      // pure, so whatever fails is this account's own and would fail again: the others are not kept waiting for it.
+      reasons.set(account, error instanceof Error ? error.message : String(error));
     }
   });
   await park(stores.db, reasons, now);

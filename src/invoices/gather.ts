@@ -34,8 +34,8 @@ interface PlannedInvoice {
 }
 
 /**
- * Reads what invoices follow from, for many accounts (each once) in as many statements as for one. An account whose plans cannot be priced
- * gets the reason instead.
+ * Reads what invoices follow from, for many accounts (each once) in as many statements as for one. An account whose plans cannot be priced,
+ * or whose terms cannot be read, gets the reason instead.
  */
 export async function gather(stores: BillingStores, asked: readonly Asked[], now: number): Promise<(InvoiceInput | Error)[]> {
   const planned = await plan(stores, asked, now);
@@ -50,6 +50,7 @@ export async function gather(stores: BillingStores, asked: readonly Asked[], now
     if (p instanceof Error) return p;
     const { account, window } = p.asked.period;
     const document = terms.get(account);
+    if (document instanceof Error) return document;
     const billable = p.earlier.filter((month) => !p.issued.some(({ end, state }) => end === month.window.end && state === "draft"));
     return {
       account,

@@ -52,6 +52,7 @@ export async function simulate(stores: BillingStores, asked: Simulation, now: nu
   const months = monthsOf(period, calendar);
   const history = (await listSubscriptions(db, [account], period.start)).get(account) ?? [];
   const document = (await billingTermsAt(db, [account], [period.end])).get(account);
+  if (document instanceof Error) throw document;
   const terms = document === undefined ? NO_TERMS : readTerms(document);
   const prices = catalogs.reader(now);
   const before = await Promise.all(months.map((month) => plannedMonth(prices, account, month, history)));

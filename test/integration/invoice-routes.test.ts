@@ -207,6 +207,27 @@ describe("an account whose numbers do not reconcile", () => {
     expect(parked.body["parkedAccounts"]).toMatchObject([{ account, reason: expect.stringContaining("beyond") }]);
     await billing.change(account, "free");
   });
+
+  it("nor one whose terms cannot be read: it alone waits, and is billed when they can", async () => {
+    billing.at("2027-08-10T00:00:00.000Z");
+    const [account, well] = [await billing.newAccount("pro"), await billing.newAccount("pro")];
+    const discounts = [{ name: "d", percent: "much" }];
+    const terms = { account, starts_at: new Date("2027-08-10T00:00:00.000Z"), created_at: new Date("2027-08-10T00:00:00.000Z") };
+    await t.engine.db
+      .insertInto("billing_terms")
+      .values({ ...terms, terms: { discounts, taxes: [] } })
+      .execute();
+    billing.at("2027-09-01T00:00:00.000Z");
+    await billing.run();
+    expect(await billing.invoicesOf(account)).toEqual([]);
+    expect(await billing.invoicesOf(well)).toHaveLength(1);
+    const parked = async () => (await t.send("GET", "/v1/invoices/parked")).body["parkedAccounts"];
+    expect(await parked()).toContainEqual(expect.objectContaining({ account, reason: expect.stringContaining("billing terms") }));
+    await t.engine.db.deleteFrom("billing_terms").where("account", "=", account).execute();
+    expect(await billing.run()).toMatchObject({ drafted: 1 });
+    expect(await parked()).not.toContainEqual(expect.objectContaining({ account }));
+    expect(await billing.invoicesOf(account)).toHaveLength(1);
+  });
 });
 
 describe("a line explained", () => {

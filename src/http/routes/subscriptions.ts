@@ -129,7 +129,9 @@ function termsRoutes(app: App, engine: Engine): void {
   const termsOf = async (account: string) => {
     const now = engine.clock.now();
     if (!(await listSubscriptions(engine.walled, [account], now)).has(account)) throw notFound(`Account ${account}`);
-    return (await billingTermsAt(engine.walled, [account], [now])).get(account) ?? { discounts: [], taxes: [] };
+    const terms = (await billingTermsAt(engine.walled, [account], [now])).get(account) ?? { discounts: [], taxes: [] };
+    if (terms instanceof Error) throw terms;
+    return terms;
   };
 
   app.route({
