@@ -46,15 +46,17 @@ export class KnownAccounts {
 
   /** Learns from a decision that counted in `hour`: `states` as it shows them, of the counters `names`. */
   learn(account: string, hour: number, reply: Counted, names: readonly string[], states: Record<string, MeterState>): void {
-    const { header, leave, rooms } = reply;
+    const { header, leave, rooms, meters } = reply;
     if (leave === "" || header.hour !== hour) return;
     let known = this.#accounts.get(account);
     if (!known || known.leave !== leave || known.runId !== header.runId || known.hour !== hour) {
       known = this.#put(account, hour, reply);
     }
     names.forEach((name, i) => {
-      const [state, room] = [states[name], rooms[i]];
-      if (state && room !== undefined) known.meters.set(name, { state, room });
+      const [state, room, counters] = [states[name], rooms[i], meters[i]];
+      // Nothing used may be less than nothing, given back by a correction: then what is spent next does not show yet.
+      const isShown = counters !== undefined && counters.day.used > 0 && counters.month.used > 0;
+      if (state && room !== undefined && isShown) known.meters.set(name, { state, room });
     });
   }
 

@@ -10,8 +10,8 @@ import { KnownAccounts, type KnownAccount, type KnownMeter } from "./known-accou
 import { hourOf, usageOf } from "./operation.ts";
 
 /**
- * Checks that only count, of accounts this process knows, with nothing in their way: no limit, threshold or end of a grant reached, nothing
- * changed but by spending. They cost a tenth of a full decision (docs/decisions/0009); whatever is not so is left to it.
+ * Checks that only count, of accounts this process knows, with nothing in their way: no limit or end of a grant reached, nothing changed
+ * but by spending. They cost a tenth of a full decision (docs/decisions/0009); whatever is not so is left to it.
  */
 export class QuickChecks {
   readonly #stores: GateStores;

@@ -81,6 +81,17 @@ describe("the shortest way", () => {
     expect(await packed(account, OTHER)).toEqual(before);
   });
 
+  it("shows nothing used while a correction has given back more than was", async () => {
+    const account = await t.newAccount();
+    await t.cap(account, METER, "month", 100);
+    await use(account, 10);
+    await t.engine.rollUp();
+    await t.engine.correct(account, { meter: METER, quantity: -30, reason: "given back", idempotencyKey: "gift" }, "operator");
+    const shown: (number | undefined)[] = [];
+    for (let i = 0; i < 6; i++) shown.push((await use(account, 5)).meters[METER]?.used);
+    expect(shown).toEqual([0, 0, 0, 0, 5, 10]);
+  });
+
   const told = async (account: string): Promise<string[]> => {
     const rows = await t.engine.db
       .selectFrom("notifications")
