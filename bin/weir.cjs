@@ -25,6 +25,7 @@ const SCRIPTS = {
   check: ["test/run.ts", "--checks-only"],
   format: ["test/format.ts"],
   generate: ["test/generate.ts"],
+  sbom: ["test/sbom.ts"],
   billing: ["test/billing/main.ts"],
   browser: ["test/browser/main.ts"],
   fault: ["test/fault/main.ts"],
