@@ -23,7 +23,7 @@ export interface QuickOperation {
   readonly leave: string;
   /** `service/namespace`. */
   readonly place: string;
-  /** Called as late as the call is sent: whose total it adds to, as `epoch/source/bucket/service/namespace/`. */
+  /** Called of each operation as late as the call is sent: whose total it adds to, as `epoch/source/bucket/service/namespace/`. */
   label(): string;
 }
 
@@ -157,10 +157,18 @@ function written(groups: readonly Group[]): { keys: string[]; args: ScriptArg[] 
     let number = shapes.get(operation.shape);
     if (number === undefined) shapes.set(operation.shape, (number = shapes.size + 1));
     keys.push(operation.stateKey, operation.totalsKey);
-    rows.push(number, group.length, operation.leave, operation.label());
+    rows.push(number, group.length, operation.leave, labelOf(group));
   }
   const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
   return { keys, args: [shapes.size, ...named, ...rows] };
+}
+
+// Each is asked, not the first alone: the source may have been renewed while they were in line, and one that goes by its old name copies its
+// quantity where Redis has not counted it. Both would be booked once Redis is lost.
+function labelOf(group: Group): string {
+  let label = "";
+  for (const { operation } of group) label = operation.label();
+  return label;
 }
 
 /** Tells each of a group the rooms it left, as if they had come one after the other; `reply` holds those after the last, null where none counted. */

@@ -1,8 +1,9 @@
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Engine } from "../../src/engine.ts";
 import { keySpace } from "../../src/counters/keys.ts";
 import { HOUR_MS } from "../../src/kernel/window.ts";
+import { UnbookedTotals } from "../../src/ledger/unbooked.ts";
 import { openTestEngine, type TestEngine } from "../support/engine.ts";
 
 const METER = "state_requests";
@@ -189,6 +190,26 @@ it("shows what is reserved, and no longer when its time is over", async () => {
   expect((await use(account)).meters[METER]).toMatchObject({ used: 3, reserved: 5 });
   t.clock.advance(60_000);
   expect((await use(account)).meters[METER]).toMatchObject({ used: 4, reserved: 0 });
+});
+
+it("copies each check of a call under the name Redis counted it by, also where an answer is lost while they are in line", async () => {
+  const account = await t.newAccount();
+  const added = vi.spyOn(UnbookedTotals.prototype, "add");
+  await use(account);
+  const [unbooked] = added.mock.contexts as UnbookedTotals[];
+  added.mockRestore();
+  expect(unbooked).toBeInstanceOf(UnbookedTotals);
+  const before = await packed(account);
+  const inLine = [use(account), use(account), use(account)];
+  unbooked?.renew();
+  await Promise.all(inLine);
+  expect(await packed(account)).toEqual(before);
+  expect(await bookedOf(account)).toBe(4n);
+  // Now the copies are booked too: under another name they would add to what is booked.
+  await t.stack.loseRedis();
+  await use(account);
+  expect(await bookedOf(account)).toBe(5n);
+  expect(await usedOf(account)).toBe(5);
 });
 
 describe("limits", () => {
