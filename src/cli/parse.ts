@@ -10,6 +10,12 @@ export const integer =
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
 
+/** Reads an http or https URL; it is answered as it was written. */
+export function httpUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new InvalidArgumentError("It must be an http or https URL.");
+}
+
 /** Collects `meter=quantity` pairs of a repeatable option. */
 export function meterQuantity(text: string, earlier: Record<string, number> = {}): Record<string, number> {
   const [, meter, amount] = /^([a-z][a-z0-9_]*)=(\d{1,16})$/.exec(text) ?? [];

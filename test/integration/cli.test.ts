@@ -205,6 +205,21 @@ test("the demo ends at the limit, with the denial and its remedy", async () => {
   expect(await said("--account acct_show state objects --service demo Demo")).toMatch(/\ncluster-\d+-\d/);
 });
 
+test("a namespace is made together with its service's worker; an address that is none makes nothing", async () => {
+  for (const address of ["worker", "ftp://worker.example"]) {
+    expect((await weir(`state create --service worked Room --worker-url ${address}`)).code).toBe(2);
+  }
+  expect(await said("state list --service worked")).toMatch(/^No namespaces/);
+  const worker = "http://worker.example:9000/base";
+  expect(await json(`state create --service worked Room --worker-url ${worker}`)).toMatchObject({ name: "Room", service: "worked" });
+  const service = (): Promise<unknown> => server.api("GET", "/v1/services/worked", "acct_demo");
+  expect(await service()).toMatchObject({ workerUrl: worker });
+  // A name that is taken changes no address; one made without an address leaves it.
+  expect((await weir("state create --service worked Room --worker-url http://other.example")).code).toBe(1);
+  await said("state create --service worked Hall");
+  expect(await service()).toMatchObject({ workerUrl: worker });
+});
+
 test("an alarm: set, shown, deleted; exit code 3 when a limit denies it", async () => {
   await said("state create --service alarms Room");
   const alarm = "--service alarms Room room-1";

@@ -1,15 +1,26 @@
 import type { Command } from "commander";
 import { action } from "../context.ts";
 import { pageable, type PageOptions } from "../paging.ts";
-import { integer } from "../parse.ts";
+import { httpUrl, integer } from "../parse.ts";
 import { deleteAlarm, getAlarm, setAlarm, type AlarmSetOptions } from "../state/alarms.ts";
-import { createNamespace, deleteNamespace, listKeys, listNamespaces, listObjects, type ServiceOptions } from "../state/namespaces.ts";
+import {
+  createNamespace,
+  deleteNamespace,
+  listKeys,
+  listNamespaces,
+  listObjects,
+  type CreateOptions,
+  type ServiceOptions,
+} from "../state/namespaces.ts";
 import { deleteValue, getValue, putValue, type GetOptions, type PutOptions } from "../state/values.ts";
 
 export function register(command: Command): void {
   const sub = (name: string, description: string): Command => ofService(command, name, description);
   pageable(sub("list", "the service's namespaces")).action(action<ServiceOptions & PageOptions>(listNamespaces));
-  sub("create", "create a namespace").argument("<namespace>", "a name such as Room").action(action<ServiceOptions>(createNamespace));
+  sub("create", "create a namespace")
+    .argument("<namespace>", "a name such as Room")
+    .option("--worker-url <url>", "where the service's alarms are delivered", httpUrl)
+    .action(action<CreateOptions>(createNamespace));
   sub("delete", "delete a namespace and all its objects")
     .aliases(["del", "rm"])
     .argument("<namespace>", "its name, or state_namespace_<n>")

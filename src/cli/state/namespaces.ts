@@ -9,6 +9,10 @@ export interface ServiceOptions {
   service: string;
 }
 
+export interface CreateOptions extends ServiceOptions {
+  workerUrl?: string;
+}
+
 interface Namespace {
   id: string;
   name: string;
@@ -57,8 +61,10 @@ export async function listNamespaces(context: Context, _args: Args, options: Lis
   return EXIT.ok;
 }
 
-export async function createNamespace(context: Context, [name = ""]: Args, options: ServiceOptions): Promise<Ok> {
-  const body = await context.api.call<Namespace>("POST", namespacesPath(options.service), { body: { name } });
+/** Makes a namespace, then sets its service's worker where one is named: a refused namespace leaves the worker as it was. */
+export async function createNamespace(context: Context, [name = ""]: Args, { service, workerUrl }: CreateOptions): Promise<Ok> {
+  const body = await context.api.call<Namespace>("POST", namespacesPath(service), { body: { name } });
+  if (workerUrl !== undefined) await context.api.call("PUT", path`/v1/services/${service}`, { body: { workerUrl } });
   show(context, body, (made) => [`Created ${made.name} (${made.id}) in ${made.service}.`]);
   return EXIT.ok;
 }
