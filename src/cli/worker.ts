@@ -20,13 +20,14 @@ export async function work(concurrency: number | undefined): Promise<void> {
   const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
   const engine = await createEngine({ databaseUrl, redisUrl, clock: systemClock, onTrouble, outbox, invoiceGraceHours });
   const jobs = await startJobs({ engine, state: null, redisUrl, queueName: QUEUE_NAME, onTrouble, concurrency });
-  process.stdout.write("Weir's worker is ready\n");
   const stop = async (): Promise<void> => {
     const closed = jobs.close().then(() => engine.close());
     const inTime = await Promise.race([closed.then(() => true), sleep(DRAIN_TIME_LIMIT_MS).then(() => false)]).catch(() => false);
     process.exit(inTime ? EXIT.ok : EXIT.failed);
   };
+  // Before the line that says so: whoever reads it may stop this at once.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop());
+  process.stdout.write("Weir's worker is ready\n");
 }
 
 const say = (line: string): void => void process.stderr.write(`Weir: ${line}\n`);

@@ -7,7 +7,7 @@ import { startReceiver, type Receiver } from "../support/receiver.ts";
 import { startWeir, type RunningWeir } from "./cli-weir.ts";
 
 /** Each line is a process of its own, and the machine may have other work. */
-const PAGE_TIMEOUT_MS = 60_000;
+const PAGE_TIMEOUT_MS = 240_000;
 
 let server: RunningWeir;
 let worker: Receiver;
