@@ -35,6 +35,32 @@ export function optionsLast(program: Command, argv: readonly string[]): string[]
   return [...words, ...rest.slice(0, at), ...moved, ...rest.slice(at)];
 }
 
+/**
+ * Commander tells of a required option that is missing before an unknown one, so `--perod day` was answered with "--period not specified".
+ * Where the meant command does not know a long flag of `argv` (its options last), nothing is required of it: Commander then names the flag.
+ */
+export function unknownFlagsFirst(program: Command, argv: readonly string[]): void {
+  let command: Command = program;
+  for (const word of argv) {
+    const sub = command.commands.find((c) => c.name() === word || c.aliases().includes(word));
+    if (!sub) break;
+    command = sub;
+  }
+  const known = [...command.options, ...program.options];
+  for (let i = 0; i < argv.length && argv[i] !== "--"; i += 1) {
+    const token = argv[i] ?? "";
+    if (!token.startsWith("--")) continue;
+    const flag = token.split("=", 1)[0];
+    const option = known.find((o) => o.long === flag);
+    if (!option && flag !== "--help") {
+      for (const o of command.options) o.makeOptionMandatory(false);
+      return;
+    }
+    // The word behind it is its value, whatever it begins with.
+    if (option?.required && token === flag) i += 1;
+  }
+}
+
 /** The first word that names one of `names`: which command is meant, before any is loaded. */
 export function commandWord(argv: readonly string[], names: ReadonlySet<string>, valueFlags: ReadonlySet<string>): string | null {
   for (let i = 0; i < argv.length; i += 1) {

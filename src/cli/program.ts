@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { commandWord, optionsLast } from "./argv.ts";
+import { commandWord, optionsLast, unknownFlagsFirst } from "./argv.ts";
 import { report } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { usageError } from "./failure.ts";
@@ -70,7 +70,9 @@ export async function run(typed: readonly string[], version: string): Promise<vo
     const meant = commandWord(argv, new Set(Object.keys(COMMANDS)), EARLY_VALUE_FLAGS);
     const program = await buildProgram(meant, version, json);
     if (argv.length === 0) return program.outputHelp();
-    await program.parseAsync(optionsLast(program, argv), { from: "user" });
+    const ordered = optionsLast(program, argv);
+    unknownFlagsFirst(program, ordered);
+    await program.parseAsync(ordered, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) process.exitCode = report(error, json);
     else if (error.exitCode === 0) process.exitCode = EXIT.ok;

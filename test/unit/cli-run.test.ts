@@ -94,6 +94,7 @@ describe("a command line that is wrong ends with 2 and says what was meant", () 
   test.each([
     [["usgae"], "Did you mean usage?"],
     [["usage", "--jsno"], "Did you mean --json?"],
+    [["limits", "set", "m", "--perod", "day", "--value", "5"], "Did you mean --period?"],
     [["state", "putt", "Room"], "Did you mean put?"],
     [["state", "list"], "required option '--service <service>'"],
     [["limits", "set", "state_requests", "--period", "year", "--value", "1"], "Allowed choices are day, month"],
