@@ -1,7 +1,6 @@
 /** A process that serves the API beside others on one port (workers.ts); State it asks of the process that started it. */
 import type { AddressInfo } from "node:net";
 import type { Config } from "../config.ts";
-import { systemResolve } from "../egress/egress.ts";
 import { createEngine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
 import { relayState } from "../http/relay.ts";
@@ -9,6 +8,7 @@ import { sleep, systemClock } from "../kernel/clock.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 import { BACKLOG } from "./backlog.ts";
 import { DRAIN_MS, drained } from "./drained.ts";
+import { outboxOptions } from "./outbox-options.ts";
 
 /** What the starting process tells it. */
 export interface WorkerGround {
@@ -25,11 +25,16 @@ const DRAIN_TIME_LIMIT_MS = 8_000;
 
 /** Connects, listens, and says on which port. Resolves with what stops it again. */
 async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, statePort }: WorkerGround): Promise<() => Promise<void>> {
-  const { webhookAllowPrivate: allowPrivate, mail, invoiceGraceHours } = config;
-  const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
   const onTrouble = (error: unknown): void =>
     void process.stderr.write(`Weir: ${error instanceof Error ? error.message : String(error)}\n`);
-  const engine = await createEngine({ databaseUrl, redisUrl, clock: systemClock, onTrouble, outbox, invoiceGraceHours });
+  const engine = await createEngine({
+    databaseUrl,
+    redisUrl,
+    clock: systemClock,
+    onTrouble,
+    outbox: outboxOptions(config),
+    invoiceGraceHours: config.invoiceGraceHours,
+  });
   const app = await buildApp({
     engine,
     state: null,

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { startJobs } from "../../jobs/worker.ts";
 import { findAccount, putAccount } from "../accounts/account-store.ts";
 import type { Config } from "../config.ts";
-import { systemResolve } from "../egress/egress.ts";
 import { createEngine, type Engine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
 import { BACKLOG } from "./backlog.ts";
 import { DRAIN_MS, drained } from "./drained.ts";
+import { outboxOptions } from "./outbox-options.ts";
 import { startWorkers } from "./workers.ts";
 import { SettableClock, systemClock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
@@ -63,8 +63,8 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { webhookAllowPrivate: allowPrivate, mail, invoiceGraceHours } = config;
-  const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
+  const { invoiceGraceHours } = config;
+  const outbox = outboxOptions(config);
   const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox, invoiceGraceHours });
   closers.push(() => engine.close());
   await seedDemo(engine);

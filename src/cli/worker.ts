@@ -1,9 +1,9 @@
 import { startJobs } from "../../jobs/worker.ts";
 import { readConfig } from "../config.ts";
-import { systemResolve } from "../egress/egress.ts";
 import { createEngine } from "../engine.ts";
 import { sleep, systemClock } from "../kernel/clock.ts";
 import { EXIT } from "./exit.ts";
+import { outboxOptions } from "./outbox-options.ts";
 import { QUEUE_NAME } from "./serve.ts";
 
 /** From the first signal to the end, whatever is still running by then. */
@@ -11,13 +11,14 @@ const DRAIN_TIME_LIMIT_MS = 10_000;
 
 /** `weir worker`: runs jobs, and serves nothing, until it is told to stop. Those of State's own run where State is. */
 export async function work(concurrency: number | undefined): Promise<void> {
-  const { databaseUrl, redisUrl, webhookAllowPrivate: allowPrivate, mail, invoiceGraceHours } = readConfig(process.env);
+  const config = readConfig(process.env);
+  const { databaseUrl, redisUrl, invoiceGraceHours } = config;
   if (databaseUrl === null || redisUrl === null) {
     say("a worker works for a Weir that runs: set DATABASE_URL, and REDIS_URL or REDIS_CLUSTER_NODES, to its stores.");
     process.exit(EXIT.usage);
   }
   const onTrouble = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
-  const outbox = { egress: { allowPrivate, resolve: systemResolve(allowPrivate) }, mail };
+  const outbox = outboxOptions(config);
   const engine = await createEngine({ databaseUrl, redisUrl, clock: systemClock, onTrouble, outbox, invoiceGraceHours });
   const jobs = await startJobs({ engine, state: null, redisUrl, queueName: QUEUE_NAME, onTrouble, concurrency });
   const stop = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from "fastify-type-provider-zod";
-import { toProblem, validationFailed, WeirError } from "../kernel/errors.ts";
+import { toProblem, validationFailed, WeirError, type FieldError } from "../kernel/errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
@@ -40,15 +40,15 @@ const pathOf = (url: string): string => url.split("?", 1)[0] ?? url;
 
 const shortened = (text: string): string => (text.length <= FIELD_TEXT_MAX ? text : `${text.slice(0, FIELD_TEXT_MAX)}…`);
 
+/** `validation_failed`, with no more fields and no more of each than an answer should hold. */
+export const fieldsFailed = (errors: readonly FieldError[]): WeirError =>
+  validationFailed(errors.slice(0, FIELD_ERRORS_MAX).map(({ path, message }) => ({ path: shortened(path), message: shortened(message) })));
+
 function asWeirError(error: FastifyError | WeirError): WeirError {
   if (error instanceof WeirError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const errors = error.validation.slice(0, FIELD_ERRORS_MAX);
-    return validationFailed(
-      errors.map((v) => ({
-        path: shortened(v.instancePath.split("/").filter(Boolean).join(".")),
-        message: shortened(v.message ?? "is invalid"),
-      })),
+    return fieldsFailed(
+      error.validation.map((v) => ({ path: v.instancePath.split("/").filter(Boolean).join("."), message: v.message ?? "is invalid" })),
     );
   }
   if (isResponseSerializationError(error))

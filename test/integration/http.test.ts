@@ -148,6 +148,12 @@ describe("checks in one request", () => {
     expect(await usedOf(account)).toBe(4);
   });
 
+  it("are not sent back what they say at length", async () => {
+    const check = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`member_${i}`, 1]));
+    const { body } = await t.send("POST", "/v1/checks", { body: { checks: [check, check] } });
+    expect(JSON.stringify(body).length).toBeLessThan(4_000);
+  });
+
   it.each([{}, { checks: 1 }, { checks: [], more: 1 }, []])("that are no batch are refused whole: %j", async (body) => {
     expect(await t.send("POST", "/v1/checks", { body })).toMatchObject({ status: 400, body: { code: "validation_failed" } });
   });

@@ -7,10 +7,11 @@ import { checkRequestSchema, settleRequestSchema, type CheckRequest } from "../.
 import type { Decision } from "../../gate/decision.ts";
 import { accountOfReservation } from "../../gate/operation.ts";
 import { isPlainCheck } from "../../gate/plain-check.ts";
-import { notFound, toProblem, validationFailed, WeirError } from "../../kernel/errors.ts";
+import { notFound, toProblem, WeirError } from "../../kernel/errors.ts";
 import { decisionSchema } from "../answers.ts";
 import type { App } from "../app.ts";
 import { allow, ownAccount, principalOf } from "../auth.ts";
+import { fieldsFailed } from "../problems.ts";
 
 const tags = ["check"];
 const CHECKS_MAX = 1_000;
@@ -83,7 +84,7 @@ function asGiven(check: unknown): Given {
   if (isPlainCheck(check)) return check;
   const { success, data, error } = checkRequestSchema.safeParse(check);
   if (success) return data;
-  return validationFailed(error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
+  return fieldsFailed(error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
 }
 
 /** A decision is made here, member by member, of nothing else: to parse it again by its schema took longer than to decide. */
