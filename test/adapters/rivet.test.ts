@@ -94,7 +94,10 @@ const table: [what: string, act: (room: RoomHandle) => Promise<unknown>, counts:
   [
     "c.db.execute, a trigger",
     (r) =>
-      r.sql("CREATE TRIGGER logged AFTER INSERT ON pets BEGIN INSERT INTO marks VALUES (1); END", "INSERT INTO pets VALUES ('p'), ('q')"),
+      r.sqlInOrder(
+        "CREATE TRIGGER logged AFTER INSERT ON pets BEGIN INSERT INTO marks VALUES (1); END",
+        "INSERT INTO pets VALUES ('p'), ('q')",
+      ),
     { rows_written: 4 },
     2,
   ],

@@ -89,6 +89,9 @@ function room() {
         return null;
       },
       sql: (c, ...statements: string[]) => Promise.all(statements.map((statement) => c.db.execute(statement))),
+      sqlInOrder: async (c, ...statements: string[]) => {
+        for (const statement of statements) await c.db.execute(statement);
+      },
       sqlWith: (c, statement: string, ...args: unknown[]) => c.db.execute(statement, ...args),
       inOne: (c, ...statements: string[]) =>
         c.db.transaction(async (tx) => {
