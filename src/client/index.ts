@@ -5,5 +5,6 @@ export type { Journal, JournalEntry } from "./journal.ts";
 export { createMeter, Meter } from "./meter.ts";
 export type { MeterOptions } from "./meter-options.ts";
 export type { Metrics } from "./metrics.ts";
+export { admit, type Refusal } from "./refusal.ts";
 export { ALLOWED, type CheckRequest, type Decision, type Denial, type MaybePromise, type MeterState, type Usage } from "./types.ts";
 export type { Vector } from "./vector.ts";
