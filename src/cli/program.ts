@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { commandWord, optionsLast, unknownFlagsFirst } from "./argv.ts";
 import { report } from "./context.ts";
+import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
 import { usageError } from "./failure.ts";
 import { inOurWords } from "./former-words.ts";
@@ -100,7 +101,9 @@ export async function buildProgram(meant: string | null, version: string, json =
   if (json) program.showHelpAfterError(false).configureOutput({ outputError: () => undefined });
   for (const [name, entry] of Object.entries(COMMANDS)) {
     const command = program.command(name).description(entry.summary).helpGroup(entry.group).helpCommand(false);
-    if (meant === name || meant === "all") (await entry.load()).register(command);
+    if (meant !== name && meant !== "all") continue;
+    (await entry.load()).register(command);
+    addExamples(command);
   }
   return program;
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ERROR_CATALOG } from "../../src/kernel/errors.ts";
+import { ERROR_CATALOG, toProblem, WeirError, type ErrorCode } from "../../src/kernel/errors.ts";
 import { openTestApp, type TestApp } from "../support/app.ts";
 
 const METER = "state_requests";
@@ -141,11 +141,24 @@ it("a level that would fall below 0 stands at 0, and the answer says by how much
   expect(await t.check({ ...place, storageBytes: { set: 0 } })).not.toHaveProperty("clampedBytes");
 });
 
-it("where a problem's docs_url leads is a page", async () => {
-  for (const code of Object.keys(ERROR_CATALOG)) {
-    const page = await t.app.inject({ url: `/docs/errors/${code}` });
+describe("where a problem's type leads is a page", () => {
+  it.each(Object.keys(ERROR_CATALOG) as ErrorCode[])("of %s: what it means, why, what to do, and an example answer", async (code) => {
+    const { type, docs_url } = toProblem(new WeirError(code, "…"), "/");
+    expect(docs_url).toBe(type);
+    const page = await t.app.inject({ url: type });
     expect([page.statusCode, page.headers["content-type"]]).toEqual([200, "text/html; charset=utf-8"]);
-    expect(page.body).toContain(code);
-  }
-  expect((await t.app.inject({ url: "/docs/errors/constructor" })).statusCode).toBe(404);
+    for (const part of [code, "Why it happens", "What to do", `HTTP/1.1 ${ERROR_CATALOG[code].status}`]) expect(page.body).toContain(part);
+  });
+
+  it("that the index names; no other code has one", async () => {
+    const index = await t.app.inject({ url: "/docs/errors" });
+    const named = [...index.body.matchAll(/href="\/docs\/errors\/([a-z_]+)"/g)].map(([, code]) => code);
+    expect(named).toEqual(Object.keys(ERROR_CATALOG));
+    expect((await t.app.inject({ url: "/docs/errors/constructor" })).statusCode).toBe(404);
+  });
+
+  it("also for an answer that never reached a route", async () => {
+    const { body } = await t.send("GET", "/v1/nothing");
+    expect((await t.app.inject({ url: String(body["type"]) })).statusCode).toBe(200);
+  });
 });

@@ -1,4 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { cliReference } from "./cli-reference.ts";
+import { errorReference } from "./error-reference.ts";
 import { completeLockfile } from "./lockfile.ts";
 import { openApiText } from "./openapi.ts";
 
@@ -14,6 +16,8 @@ const GENERATED: readonly Generated[] = [
   { file: "package-lock.json", make: completeLockfile },
   { file: "test/adapters/package-lock.json", make: completeLockfile },
   { file: "docs/openapi.json", make: openApiText },
+  { file: "docs/cli.md", make: cliReference },
+  { file: "docs/errors.md", make: errorReference },
 ];
 
 const ROOT = new URL("../../", import.meta.url);

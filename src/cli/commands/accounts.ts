@@ -23,7 +23,7 @@ export function register(command: Command): void {
   command
     .command("show")
     .description("one account; the present one when none is named")
-    .argument("[id]")
+    .argument("[id]", "the account")
     .action(
       action(async (context, [id = ""]) => {
         const body = await context.api.call<Account>("GET", path`/v1/accounts/${id || (await accountOf(context))}`, {
@@ -33,10 +33,10 @@ export function register(command: Command): void {
         return EXIT.ok;
       }),
     );
-  settings(command.command("create").description("create an account (operator)").argument("<id>"))
-    .addHelpText("after", "\nExample: weir accounts create acct_1 --plan free")
-    .action(action<AccountOptions>((context, [id = ""], options) => put(context, id, options)));
-  settings(command.command("update").description("change an account (operator)").argument("<id>")).action(
+  settings(command.command("create").description("create an account (operator)").argument("<id>", "the account")).action(
+    action<AccountOptions>((context, [id = ""], options) => put(context, id, options)),
+  );
+  settings(command.command("update").description("change an account (operator)").argument("<id>", "the account")).action(
     action<AccountOptions>((context, [id = ""], options) => {
       if (Object.keys(settingsOf(options)).length === 0)
         throw usageError("Say what to change.", "For example --plan pro or --timezone Europe/Berlin.");
@@ -46,7 +46,7 @@ export function register(command: Command): void {
   command
     .command("plan")
     .description("move an account to another plan (operator)")
-    .argument("<id>")
+    .argument("<id>", "the account")
     .argument("<plan>", "free, pro or one of the catalogue's own")
     .option("--at-period-end", "change when the billing month ends, not now")
     .action(

@@ -28,13 +28,13 @@ export function register(command: Command): void {
   command
     .command("diff")
     .description("what applying a file would change")
-    .argument("<file>", "JSON")
+    .argument("<file>", "a JSON file")
     .addHelpText("after", FILE_HELP)
     .action(action(diff));
   command
     .command("apply")
     .description("put a file into force as a new version")
-    .argument("<file>", "JSON")
+    .argument("<file>", "a JSON file")
     .addHelpText("after", FILE_HELP)
     .action(
       action(async (context, [file = ""]) => {

@@ -39,7 +39,6 @@ export function register(command: Command): void {
     .option("--payload-bytes <n>", "key plus value", integer(0))
     .addOption(new Option("--mode <mode>", "decide and count, or only decide").choices(["consume", "peek"]))
     .option("--idempotency-key <key>", "the same key gives the same decision and counts once")
-    .addHelpText("after", "\nExample: weir check put --service service_1 --namespace Room --object room-1 --mode peek")
     .action(action<CheckOptions>(check));
 }
 

@@ -11,7 +11,7 @@ const SHELLS: Readonly<Record<string, (words: Words) => string>> = { bash, zsh, 
 export function register(command: Command): void {
   command
     .argument("<shell>", "bash, zsh or fish")
-    .addHelpText("after", "\nExample: weir completion bash >> ~/.bashrc   (fish: ~/.config/fish/completions/weir.fish)")
+    .addHelpText("after", "\nAppend what it prints to ~/.bashrc, ~/.zshrc, or ~/.config/fish/completions/weir.fish.")
     .action(
       action(async (context, [shell = ""]) => {
         const write = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;

@@ -30,8 +30,7 @@ export function historyOptions(command: Command): Command {
     .addOption(new Option("--by <span>", "with --history: UTC hours or days, or billing months").choices(["hour", "day", "month"]))
     .option("--from <time>", "with --history: from when on, such as 2026-11-01T00:00:00Z")
     .option("--to <time>", "with --history: until when")
-    .addOption(new Option("--group-by <what>", "with --history: apart by service or namespace").choices(["service", "namespace"]))
-    .addHelpText("after", "\nExample: weir usage --history state_requests --by day");
+    .addOption(new Option("--group-by <what>", "with --history: apart by service or namespace").choices(["service", "namespace"]));
 }
 
 /** Refuses options that say nothing without `--history`. */

@@ -22,7 +22,7 @@ export function register(command: Command): void {
   command
     .command("show")
     .description("one invoice with its lines")
-    .argument("<id>")
+    .argument("<id>", "the invoice, as `weir invoices list` shows it")
     .action(action((context, [id = ""]) => one(context, "GET", path`/v1/invoices/${id}`)));
   command
     .command("upcoming")
@@ -33,7 +33,6 @@ export function register(command: Command): void {
     .description("walk a line from its amount to the hourly buckets, and add it up again")
     .argument("<line>", "<invoice>.<n>, as `weir invoices show` numbers them")
     .option("--hours", "show every hour, not only days")
-    .addHelpText("after", "\nExample: weir invoices explain inv_fCVOkjoBrv8BNlzsNoxs.2")
     .action(action<{ hours?: boolean }>(explain));
   command.command("run").description("close the months that have ended, and finalize what is due, now").action(action(run));
   operatorCommands(command);
@@ -44,7 +43,7 @@ function operatorCommands(command: Command): void {
     command
       .command(name)
       .description(what)
-      .argument("<id>")
+      .argument("<id>", "the invoice, as `weir invoices list` shows it")
       .action(
         action<{ payment?: string }>((context, [id = ""], options) =>
           one(context, "POST", `${path`/v1/invoices/${id}`}/${name}`, bodyOf(options)),
@@ -59,7 +58,7 @@ function operatorCommands(command: Command): void {
   command
     .command("credit")
     .description("credit an invoice with a note of its own")
-    .argument("<id>")
+    .argument("<id>", "the invoice, as `weir invoices list` shows it")
     .requiredOption("--amount-usd-micros <n>", "how much, in micro-dollars", integer(1))
     .requiredOption("--reason <text>", "why")
     .requiredOption("--idempotency-key <key>", "the same key makes one note")

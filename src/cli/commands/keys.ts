@@ -53,7 +53,7 @@ export function register(command: Command): void {
   command
     .command("delete")
     .description("take a key out of use at once")
-    .argument("<id>")
+    .argument("<id>", "the key's id, as `weir keys list` shows it")
     .option("--operator", whose)
     .action(
       action<WhoseOptions>(async (context, [id = ""], options) => {
@@ -69,7 +69,7 @@ function registerRotate(command: Command, whose: string): void {
   command
     .command("rotate")
     .description("put a new key in a key's place; its secret is shown once, and the old one works on for a while")
-    .argument("<id>")
+    .argument("<id>", "the key's id, as `weir keys list` shows it")
     .option("--overlap-seconds <n>", "how long the old one works on: a day unless told, 0 ends it now", integer(0, OVERLAP_SECONDS_MAX))
     .option("--operator", whose)
     .action(action<RotateOptions>(rotate));

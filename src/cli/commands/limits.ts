@@ -48,12 +48,11 @@ export function register(command: Command): void {
     .requiredOption("--value <n>", "the cap, in the meter's base unit", integer(0))
     .option("--notify-at-percent <n>", "also notify at this share of the cap (default 80)", integer(1, 100))
     .option("--soft", "notify only, do not stop")
-    .addHelpText("after", "\nExample: weir limits set state_requests --period month --value 1000000 --notify-at-percent 80")
     .action(action<SetOptions>(setCap));
   command
     .command("delete")
     .description("remove a cap; the plan's limit stays")
-    .argument("<meter>")
+    .argument("<meter>", "for example state_requests")
     .addOption(period())
     .action(
       action<{ period: string }>(async (context, [meter = ""], options) => {

@@ -21,16 +21,13 @@ interface Product {
 }
 
 export function register(command: Command): void {
-  command
-    .argument("[product]", "one product only, for example state")
-    .addHelpText("after", "\nExample: weir pricing state")
-    .action(
-      action(async (context, [only = ""]) => {
-        const body = await context.api.call<Pricing>("GET", "/v1/pricing", { withoutAccount: true });
-        show(context, body, (pricing) => pricingLines(pricing, only, context.out));
-        return EXIT.ok;
-      }),
-    );
+  command.argument("[product]", "one product only, for example state").action(
+    action(async (context, [only = ""]) => {
+      const body = await context.api.call<Pricing>("GET", "/v1/pricing", { withoutAccount: true });
+      show(context, body, (pricing) => pricingLines(pricing, only, context.out));
+      return EXIT.ok;
+    }),
+  );
 }
 
 function pricingLines(pricing: Pricing, only: string, out: Surface): string[] {

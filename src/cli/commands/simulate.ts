@@ -42,7 +42,6 @@ export function register(command: Command): void {
     .option("--from <time>", "from when on (default: the first of this month, UTC)")
     .option("--to <time>", "until when (default: now)")
     .option("--all", "every account, with revenue before and after")
-    .addHelpText("after", "\nExample: weir simulate pro --account acct_demo --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z")
     .action(action<Options>(simulate));
 }
 

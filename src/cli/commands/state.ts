@@ -25,12 +25,12 @@ export function register(command: Command): void {
     .aliases(["del", "rm"])
     .argument("<namespace>", "its name, or state_namespace_<n>")
     .action(action<ServiceOptions>(deleteNamespace));
-  pageable(sub("objects", "the objects of a namespace").alias("instances").argument("<namespace>")).action(
+  pageable(sub("objects", "the objects of a namespace").alias("instances").argument("<namespace>", "a class, by name or id")).action(
     action<ServiceOptions & PageOptions>(listObjects),
   );
-  pageable(sub("keys", "the keys of an object").argument("<namespace>").argument("<object>")).action(
-    action<ServiceOptions & PageOptions>(listKeys),
-  );
+  pageable(
+    sub("keys", "the keys of an object").argument("<namespace>", "a class, by name or id").argument("<object>", "one keyed object of it"),
+  ).action(action<ServiceOptions & PageOptions>(listKeys));
   registerValues(sub);
   registerAlarm(command.command("alarm").description("an object's alarm: it calls the service's worker").helpCommand(false));
 }
@@ -40,47 +40,45 @@ const ofService = (command: Command, name: string, description: string): Command
 
 function registerValues(sub: (name: string, description: string) => Command): void {
   sub("get", "a key's value")
-    .argument("<namespace>")
-    .argument("<object>")
-    .argument("<key>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
+    .argument("<key>", "one key of the object")
     .option("--base64", "print the value as base64")
     .option("--raw", "print the value's bytes and nothing after them")
     .action(action<GetOptions>(getValue));
   sub("put", "store a value")
     .alias("set")
-    .argument("<namespace>")
-    .argument("<object>")
-    .argument("<key>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
+    .argument("<key>", "one key of the object")
     .argument("[value]", "the value; @path sends a file's bytes, @@ stands for a leading @")
     .option("--value <text>", "the value, as it stands")
     .option("--file <path>", "take the value from a file (- for stdin)")
     .option("--base64", "the value is given as base64")
-    .addHelpText("after", "\nExample: weir state put --service service_1 Room room-1 counter 1")
     .action(action<PutOptions>(putValue));
   sub("delete-value", "delete a key and its value")
     .aliases(["delete-state", "del-state", "rm-state"])
-    .argument("<namespace>")
-    .argument("<object>")
-    .argument("<key>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
+    .argument("<key>", "one key of the object")
     .action(action<ServiceOptions>(deleteValue));
 }
 
 function registerAlarm(alarm: Command): void {
   ofService(alarm, "set", "set the alarm, in place of the one it had")
-    .argument("<namespace>")
-    .argument("<object>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
     .argument("[time]", "when: RFC 3339, or milliseconds since 1970")
     .option("--delay-seconds <n>", "so many seconds from now", integer(0))
-    .addHelpText("after", "\nExample: weir state alarm set --service service_1 Room room-1 --delay-seconds 60")
     .action(action<AlarmSetOptions>(setAlarm));
   ofService(alarm, "get", "when it rings, and what kept it from ringing")
     .alias("show")
-    .argument("<namespace>")
-    .argument("<object>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
     .action(action<ServiceOptions>(getAlarm));
   ofService(alarm, "delete", "delete the alarm")
     .aliases(["del", "rm"])
-    .argument("<namespace>")
-    .argument("<object>")
+    .argument("<namespace>", "a class, by name or id")
+    .argument("<object>", "one keyed object of it")
     .action(action<ServiceOptions>(deleteAlarm));
 }

@@ -48,7 +48,6 @@ export function register(command: Command): void {
     .argument("<url>", "https://…")
     .addOption(new Option("--event <type>", "a type it wants, repeatable (default: all)").argParser(collect))
     .option("--description <text>", "to tell it from the others")
-    .addHelpText("after", "\nExample: weir webhooks create https://example.com/hook --event usage.limit_reached")
     .action(action<CreateOptions>(create));
   single(command, "delete", "remove an endpoint with its deliveries", "DELETE", "", (id) => [`Deleted ${id}.`]);
   single(command, "enable", "take a disabled endpoint into use again", "POST", "/enable", (id) => [`Enabled ${id}.`]);
@@ -56,17 +55,20 @@ export function register(command: Command): void {
   command
     .command("rotate")
     .description("give an endpoint a new secret; it is shown once, and the old one goes on signing for a day")
-    .argument("<id>")
+    .argument("<id>", "the endpoint, as `weir webhooks list` shows it")
     .option("--previous-secret-seconds <n>", "how long the old one goes on signing", integer(0, WEEK_SECONDS))
     .action(action<{ previousSecretSeconds?: number }>(rotate));
-  pageable(command.command("deliveries").description("what was sent to an endpoint, and how it answered").argument("<id>")).action(
-    action<PageOptions>(deliveries),
-  );
+  pageable(
+    command
+      .command("deliveries")
+      .description("what was sent to an endpoint, and how it answered")
+      .argument("<id>", "the endpoint, as `weir webhooks list` shows it"),
+  ).action(action<PageOptions>(deliveries));
   command
     .command("replay")
     .description("send a delivery again, with the same id and body")
-    .argument("<id>")
-    .argument("<delivery>")
+    .argument("<id>", "the endpoint, as `weir webhooks list` shows it")
+    .argument("<delivery>", "as `weir webhooks deliveries` shows it")
     .action(
       action(async (context, [id = "", delivery = ""]) => {
         const body = await context.api.call("POST", path`/v1/webhooks/${id}/deliveries/${delivery}/replay`);
@@ -88,7 +90,7 @@ function single(
   command
     .command(name)
     .description(description)
-    .argument("<id>")
+    .argument("<id>", "the endpoint, as `weir webhooks list` shows it")
     .action(
       action(async (context, [id = ""]) => {
         const body = await context.api.call(method, `${path`/v1/webhooks/${id}`}${route}`);
