@@ -32,6 +32,7 @@ const SCRIPTS = {
   model: ["test/model/main.ts"],
   protocol: ["test/protocol/main.ts"],
   bench: ["test/bench/main.ts"],
+  scale: ["test/scale/main.ts"],
   cluster: ["test/cluster/main.ts"],
   adapters: ["test/adapters/main.ts"],
   example: ["test/adapters/example.ts"],
