@@ -141,7 +141,8 @@ export class Engine {
 
   /** Everything an account has used, is lent and has left, including every answered check. */
   usage(account: string): Promise<UsageReport> {
-    return usageReport({ ...this.#onBehalf, catalogs: this.catalogs }, this.#loader, account, this.clock.now());
+    const stores = { ...this.#onBehalf, catalogs: this.catalogs, book: (of: string) => this.bookAccount(of) };
+    return usageReport(stores, this.#loader, account, this.clock.now());
   }
 
   caps(account: string): Promise<CapReport[]> {

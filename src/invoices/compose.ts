@@ -6,7 +6,7 @@ import { withTerms } from "./closing-lines.ts";
 import { feeAhead, feeAheadSettled, prorationLines, type MonthAhead } from "./fee-lines.ts";
 import type { InvoiceBody } from "./invoice.ts";
 import { lateLines, type Billed } from "./late-lines.ts";
-import type { PricedMonth } from "./priced-month.ts";
+import type { PricedMonth } from "../usage/priced-month.ts";
 import { usageLines } from "./usage-lines.ts";
 
 /** A month that was billed before, as the ledger has it now, and what it was billed for. */

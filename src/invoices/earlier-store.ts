@@ -1,6 +1,7 @@
 import { sql } from "kysely";
-import { iso, type Window } from "../kernel/window.ts";
+import { iso } from "../kernel/window.ts";
 import { loadQuery, reachPostgres, runQuery, type Db } from "../stores/database.ts";
+import type { BillingMonth } from "../usage/planned-month.ts";
 import type { InvoiceLine, InvoiceState } from "./invoice.ts";
 
 const EARLIER_MONTHS = loadQuery("earlier-months");
@@ -11,19 +12,14 @@ const EARLIER_MONTHS = loadQuery("earlier-months");
  */
 const LATE_MONTHS = 2;
 
-export interface EarlierMonth {
-  window: Window;
-  monthMs: number;
-}
-
 export interface MonthBeginning {
   account: string;
   begins: number;
 }
 
 /** The earlier months that each of `asked` must look at, oldest first. */
-export async function earlierMonths(db: Db, asked: readonly MonthBeginning[]): Promise<EarlierMonth[][]> {
-  const found = asked.map((): EarlierMonth[] => []);
+export async function earlierMonths(db: Db, asked: readonly MonthBeginning[]): Promise<BillingMonth[][]> {
+  const found = asked.map((): BillingMonth[] => []);
   const rows = await runQuery<{ tag: number; start: bigint; end: bigint; month_ms: bigint }>(db, EARLIER_MONTHS, [
     asked.map((_, tag) => tag),
     asked.map(({ account }) => account),

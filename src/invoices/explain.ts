@@ -12,7 +12,7 @@ import { spansIn, type AccountMonth } from "../usage/plan-use.ts";
 import { correctionsIn, counterHours, type CorrectionEntry } from "./explain-store.ts";
 import type { BillingStores } from "./gather.ts";
 import type { Basis, Invoice, InvoiceLine } from "./invoice.ts";
-import { quantityOf } from "./priced-month.ts";
+import { quantityOf } from "../usage/priced-month.ts";
 
 /** What a stretch of the ledger holds. Epoch ms; a counter's sum, or byte-milliseconds. */
 export interface LedgerSpan {

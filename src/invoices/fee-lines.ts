@@ -5,7 +5,7 @@ import { iso, type Window } from "../kernel/window.ts";
 import { prorated } from "../rating/proration.ts";
 import type { InvoiceLine } from "./invoice.ts";
 import { feeText } from "./line-text.ts";
-import type { PricedMonth } from "./priced-month.ts";
+import type { PricedMonth } from "../usage/priced-month.ts";
 
 /** A month whose fee is billed before it begins. */
 export interface MonthAhead {

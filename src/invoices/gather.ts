@@ -8,9 +8,9 @@ import type { Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
 import { billedFor, feeBilledFor } from "./billed.ts";
 import type { InvoiceInput } from "./compose.ts";
-import { earlierMonths, invoicesBefore, type EarlierMonth, type IssuedInvoice } from "./earlier-store.ts";
+import { earlierMonths, invoicesBefore, type IssuedInvoice } from "./earlier-store.ts";
 import type { BillingPeriod } from "./period-store.ts";
-import { plannedMonth, withUsage, type PlannedMonth } from "./planned-month.ts";
+import { plannedMonth, withUsage, type BillingMonth, type PlannedMonth } from "../usage/planned-month.ts";
 
 export interface BillingStores {
   db: Db;
@@ -82,7 +82,7 @@ async function plan({ db, catalogs }: BillingStores, asked: readonly Asked[], no
     from,
   );
   const prices = catalogs.reader(now);
-  const price = (month: EarlierMonth, account: string) => plannedMonth(prices, account, month, histories.get(account) ?? []);
+  const price = (month: BillingMonth, account: string) => plannedMonth(prices, account, month, histories.get(account) ?? []);
   return Promise.all(
     asked.map(async ({ period, next, shown }, i): Promise<PlannedInvoice | Error> => {
       const { account } = period;

@@ -6,7 +6,7 @@ import { billingUnitOf } from "../rating/plan-line.ts";
 import { NO_SUMS, type MeterSums } from "../usage/window-sums-store.ts";
 import type { Basis, InvoiceLine } from "./invoice.ts";
 import { amount, meterTitle } from "./line-text.ts";
-import { isCharged, quantityOf, ratePart, type PricedMonth, type PricedPart } from "./priced-month.ts";
+import { isCharged, quantityOf, ratePart, type PricedMonth, type PricedPart } from "../usage/priced-month.ts";
 import { basisOf, MINIMUM, shown } from "./usage-lines.ts";
 
 /** What lines of a month were billed by, by plan and meter. */

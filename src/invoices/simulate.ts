@@ -12,7 +12,7 @@ import { withTerms } from "./closing-lines.ts";
 import { feeAhead, prorationLines } from "./fee-lines.ts";
 import type { BillingStores } from "./gather.ts";
 import type { InvoiceBody, InvoiceLine } from "./invoice.ts";
-import { withUsage, plannedMonth, type PlannedMonth } from "./planned-month.ts";
+import { withUsage, plannedMonth, type PlannedMonth } from "../usage/planned-month.ts";
 import { usageLines } from "./usage-lines.ts";
 
 /** Billing months that one simulation may touch: three years. */

@@ -6,7 +6,7 @@ import { jsonQuantity, tierDocument, type JsonQuantity } from "../rating/rated-d
 import { NO_SUMS, type MeterSums } from "../usage/window-sums-store.ts";
 import type { Basis, InvoiceLine } from "./invoice.ts";
 import { grouped, meterTitle, trueUpText, usageText } from "./line-text.ts";
-import { ratePart, type PricedMonth, type PricedPart } from "./priced-month.ts";
+import { ratePart, type PricedMonth, type PricedPart } from "../usage/priced-month.ts";
 
 /** What the month's usage comes to: a line a meter that was used and has a charge, and what is missing to a plan's minimum. */
 export function usageLines(month: PricedMonth): InvoiceLine[] {

@@ -1,9 +1,8 @@
 import { capCommand } from "../catalog/cap-command.ts";
 import type { Catalog, Meter, Plan } from "../catalog/catalog.ts";
 import { hasPaidOverages } from "../catalog/catalog.ts";
-import type { Fraction } from "../kernel/money.ts";
-import { fraction, jsonAmount } from "../kernel/money.ts";
-import { trueUpOf } from "./month.ts";
+import { add, jsonAmount, parseExact, round, ZERO, type Fraction } from "../kernel/money.ts";
+import type { MonthLine, RatedMonth } from "./month.ts";
 import { billingUnitOf, metersOfPlan, ratePlanLine } from "./plan-line.ts";
 import { quotedPrice, safeNumber } from "./quoted-price.ts";
 
@@ -11,9 +10,11 @@ import { quotedPrice, safeNumber } from "./quoted-price.ts";
 export interface EstimateLine {
   product: string;
   meter: string;
+  /** Of a gauge the present level. */
   currentMonthUsed: number;
   /** Null where the plan includes no figure a month. */
   includedPerMonth: number | null;
+  /** Of a gauge what its average over the month passes the included level by, if it stays as it is. */
   billableAmount: number;
   usageUnit: string;
   billingUnit: string;
@@ -22,7 +23,7 @@ export interface EstimateLine {
   priceUsdMicrosPerBillingUnit: number | null;
   rounding: "prorated_to_micro_usd" | "next_billing_unit";
   estimatedUsdMicros: number;
-  estimateBasis: "current_month_usage_window" | "current_storage_bytes_as_full_month";
+  estimateBasis: "current_month_usage_window" | "month_average_at_current_storage_bytes";
 }
 
 export interface BillingEstimate {
@@ -36,26 +37,15 @@ export interface BillingEstimate {
   nextActions: string[];
 }
 
-/** What was used under a plan that was in force earlier in the month. */
-export interface EarlierUse {
-  plan: Plan;
-  /** Counters, by meter. */
-  quantities: Readonly<Record<string, number>>;
-}
-
 export interface EstimateInput {
   /** The one that prices the month. */
   catalog: Catalog;
   /** The plan in force. */
   plan: Plan;
-  /** Counters: what the billing month holds so far, by meter. */
-  monthUsage: Readonly<Record<string, number>>;
-  /** Gauges: the account's present level, by meter. */
-  storageLevels: Readonly<Record<string, number>>;
-  /** Of `monthUsage`, what earlier plans of the month are billed for. */
-  earlier?: readonly EarlierUse[];
-  /** Of the month, the part in which the plan is in force; 1 where left out. */
-  share?: Fraction;
+  /** What is shown as used, by meter: counters of the month, present levels of gauges. */
+  used: Readonly<Record<string, number>>;
+  /** The month under each plan that it knew, rated as its invoice will be. */
+  months: readonly RatedMonth[];
 }
 
 /** Actions named at most: one screen. */
@@ -63,46 +53,57 @@ const NEXT_ACTIONS_MAX = 16;
 /** Its meters are listed also at zero: what a new account looks at first. */
 const ALWAYS_LISTED_PRODUCT = "state";
 
-/** What the billing month costs as it stands: used counters as they are, stored bytes as if for the full month. Pure. */
-export function billingEstimate(input: EstimateInput): BillingEstimate {
-  const { catalog, plan, monthUsage, storageLevels, earlier = [], share = fraction(1n) } = input;
-  const usedOf = (meter: Meter): number => (meter.kind === "gauge" ? storageLevels[meter.name] : monthUsage[meter.name]) ?? 0;
+/**
+ * What the billing month costs as it stands, before anything that is due once (prorations, corrections, discounts, taxes). The amounts are
+ * those of `months`: its lines and the usage lines of the invoice are the same numbers. Pure.
+ */
+export function billingEstimate({ catalog, plan, used, months }: EstimateInput): BillingEstimate {
+  const rated = months.flatMap(({ lines }) => lines);
   const of = new Set(metersOfPlan(catalog, plan));
-  const meters = catalog.meters.filter((m) => m.product === ALWAYS_LISTED_PRODUCT || (of.has(m) && usedOf(m) > 0));
-  const lineItems = meters.map((meter) => estimateLine(plan, meter, usedOf(meter), earlier));
-  const overage = lineItems.reduce((sum, line) => sum + BigInt(line.estimatedUsdMicros), 0n);
-  const trueUp = trueUpOf(plan, share, overage)?.amountUsdMicros ?? 0n;
+  const isListed = (meter: Meter): boolean =>
+    meter.product === ALWAYS_LISTED_PRODUCT ||
+    (of.has(meter) && (used[meter.name] ?? 0) > 0) ||
+    rated.some((line) => line.meter.name === meter.name);
+  const lineItems = catalog.meters.filter(isListed).map((meter) =>
+    estimateLine(
+      plan,
+      meter,
+      used[meter.name] ?? 0,
+      rated.filter((line) => line.meter.name === meter.name),
+    ),
+  );
+  const overage = rated.reduce((sum, line) => sum + line.rated.amountUsdMicros, 0n);
+  const missing = months.reduce((sum, { trueUp }) => sum + (trueUp?.amountUsdMicros ?? 0n), 0n);
   return {
     currency: plan.currency,
     plan: plan.key,
     paidOveragesEnabled: hasPaidOverages(plan),
     subscriptionUsdMicrosPerMonth: plan.subscriptionUsdMicrosPerMonth,
     currentMonthOverageUsdMicros: jsonAmount(overage),
-    estimatedMonthlyTotalUsdMicros: jsonAmount(BigInt(plan.subscriptionUsdMicrosPerMonth) + overage + trueUp),
+    estimatedMonthlyTotalUsdMicros: jsonAmount(BigInt(plan.subscriptionUsdMicrosPerMonth) + overage + missing),
     lineItems,
     nextActions: nextActions(catalog, plan, lineItems),
   };
 }
 
-function estimateLine(plan: Plan, meter: Meter, used: number, earlier: readonly EarlierUse[]): EstimateLine {
-  const before = earlier.map(({ plan: other, quantities }) => ({ plan: other, quantity: BigInt(quantities[meter.name] ?? 0) }));
-  const here = before.reduce((rest, { quantity }) => rest - quantity, BigInt(used));
-  const { included, charge, rated } = ratePlanLine(plan, meter, here < 0n ? 0n : here);
-  const all = [rated, ...before.map((use) => ratePlanLine(use.plan, meter, use.quantity).rated)];
+/** `rated`: the meter's lines, one a plan of the month that it was used under. */
+function estimateLine(plan: Plan, meter: Meter, used: number, rated: readonly MonthLine[]): EstimateLine {
+  const { included, charge } = ratePlanLine(plan, meter, 0n);
   const unit = quotedPrice(meter, charge);
+  const billable = rated.reduce((sum, line) => add(sum, parseExact(line.rated.billable)), ZERO);
   return {
     product: meter.product,
     meter: meter.name,
     currentMonthUsed: used,
     includedPerMonth: included && wholeNumber(included),
-    billableAmount: all.reduce((sum, { billable }) => sum + Number(billable), 0),
+    billableAmount: jsonAmount(round(billable)),
     usageUnit: meter.unit,
     billingUnit: billingUnitOf(meter, unit.size),
     billingUnitSize: unit.size,
     priceUsdMicrosPerBillingUnit: unit.price,
     rounding: charge?.model === "package" ? "next_billing_unit" : "prorated_to_micro_usd",
-    estimatedUsdMicros: jsonAmount(all.reduce((sum, { amountUsdMicros }) => sum + amountUsdMicros, 0n)),
-    estimateBasis: meter.kind === "gauge" ? "current_storage_bytes_as_full_month" : "current_month_usage_window",
+    estimatedUsdMicros: jsonAmount(rated.reduce((sum, line) => sum + line.rated.amountUsdMicros, 0n)),
+    estimateBasis: meter.kind === "gauge" ? "month_average_at_current_storage_bytes" : "current_month_usage_window",
   };
 }
 

@@ -1,11 +1,18 @@
 import { listSubscriptions } from "../accounts/subscription-store.ts";
 import type { CatalogHistory } from "../catalog/history-store.ts";
 import type { Window } from "../kernel/window.ts";
-import { billingEstimate, type BillingEstimate, type EarlierUse } from "../rating/estimate.ts";
-import { shareOf } from "../rating/proration.ts";
+import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import type { Db } from "../stores/database.ts";
-import { billedUsage, planParts, windowsOfMonth, type PlanPart } from "./plan-use.ts";
-import { windowSums } from "./window-sums-store.ts";
+import { costsByUse, plannedMonth, withUsage } from "./planned-month.ts";
+import { ratePart } from "./priced-month.ts";
+
+export interface EstimateStores {
+  db: Db;
+  /** What a month is priced by. */
+  catalogs: CatalogHistory;
+  /** Books what an account has used and the ledger does not have yet. */
+  book: (account: string) => Promise<void>;
+}
 
 export interface EstimateView {
   account: string;
@@ -18,30 +25,19 @@ export interface EstimateView {
 }
 
 /**
- * The bill of the running month as it stands: priced by the catalogue the month began with, counters as they are, stored bytes as if for
- * the full month. What was used under an earlier plan of the month is rated by that plan, as the invoice will.
+ * The bill of the running month if nothing more were used and levels stayed as they are. It is planned, read from the ledger and rated by
+ * what the upcoming invoice and the final one are made by, so its lines are theirs.
  */
-export async function estimateOf(db: Db, catalogs: CatalogHistory, view: EstimateView, now: number): Promise<BillingEstimate> {
+export async function estimateOf({ db, catalogs, book }: EstimateStores, view: EstimateView, now: number): Promise<BillingEstimate> {
   const { account, month, quantities } = view;
   const history = (await listSubscriptions(db, [account], month.start)).get(account) ?? [];
-  const begun = { account, window: month, history: history.filter(({ startsAt }) => startsAt <= now) };
-  const windows = windowsOfMonth(begun);
-  // Most months know one plan, and then everything used was used under it.
-  const parts = planParts(begun, windows.length > 1 ? await windowSums(db, windows, []) : []);
-  const present = parts.find(({ plan }) => plan === view.plan);
-  const earlier = await Promise.all(parts.filter((part) => part !== present).map((part) => earlierUse(catalogs, part, now)));
-  const { plan, version } = await catalogs.planAt(view.plan, present?.firstAt ?? now, now);
-  return billingEstimate({
-    catalog: version.catalog,
-    plan,
-    monthUsage: quantities,
-    storageLevels: quantities,
-    earlier,
-    share: shareOf(present?.ms ?? 0, month.end - month.start),
-  });
-}
-
-async function earlierUse(catalogs: CatalogHistory, part: PlanPart, now: number): Promise<EarlierUse> {
-  const { plan } = await catalogs.planAt(part.plan, part.firstAt, now);
-  return { plan, quantities: Object.fromEntries([...part.sums].map(([meter, sums]) => [meter, Number(billedUsage(sums))])) };
+  const prices = catalogs.reader(now);
+  const planned = await plannedMonth(prices, account, { window: month, monthMs: month.end - month.start }, history);
+  // Nothing is read of a month that no use can make dearer, so nothing has to be booked for it.
+  if (costsByUse(planned)) await book(account);
+  const months = [...(await withUsage(db, [planned])).values()].flatMap(({ parts, monthMs }) =>
+    parts.map((part) => ratePart(part, monthMs)),
+  );
+  const { plan, version } = planned.priced.get(view.plan) ?? (await prices.planAt(view.plan, now));
+  return billingEstimate({ catalog: version.catalog, plan, used: quantities, months });
 }

@@ -1,7 +1,6 @@
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/account-store.ts";
 import type { Meter } from "../catalog/catalog.ts";
-import type { CatalogHistory } from "../catalog/history-store.ts";
 import type { Snapshot } from "../counters/counters.ts";
 import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
 import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
@@ -16,7 +15,7 @@ import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { lentElsewhere } from "../ledger/lease-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import type { BillingEstimate } from "../rating/estimate.ts";
-import { estimateOf } from "./estimate.ts";
+import { estimateOf, type EstimateStores } from "./estimate.ts";
 import { limitFigures, type LimitFigures } from "./limit-state.ts";
 import { projectedExhaustion, recentRate, type RecentBucket } from "./projection.ts";
 import { recentUsage } from "./projection-store.ts";
@@ -60,10 +59,7 @@ export interface UsageReport {
 /** A load makes the state readable; a second look may meet the next window, a third would be a fault. */
 const READ_ATTEMPTS_MAX = 6;
 
-export interface ReportStores extends GateStores {
-  /** What a month is priced by. */
-  catalogs: CatalogHistory;
-}
+export type ReportStores = GateStores & EstimateStores;
 
 interface View {
   account: Account;
@@ -91,7 +87,7 @@ export async function usageReport(stores: ReportStores, loader: AccountLoader, a
     usage: { meters: { day: quantities("day"), month } },
     meters: catalog.meters.map((meter) => meterReport(meter, view, recent.get(meter.name) ?? [], now)),
     usageCaps: view.caps.map((cap) => capReport(cap, view)),
-    billingEstimate: await estimateOf(stores.db, stores.catalogs, running, now),
+    billingEstimate: await estimateOf(stores, running, now),
   };
 }
 

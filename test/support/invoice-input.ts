@@ -8,7 +8,7 @@ import { iso } from "../../src/kernel/window.ts";
 import type { InvoiceInput } from "../../src/invoices/compose.ts";
 import type { Basis } from "../../src/invoices/invoice.ts";
 import { billedKey } from "../../src/invoices/late-lines.ts";
-import type { PricedMonth } from "../../src/invoices/priced-month.ts";
+import type { PricedMonth } from "../../src/usage/priced-month.ts";
 import { NO_SUMS, type MeterSums } from "../../src/usage/window-sums-store.ts";
 
 export const DAY = 86_400_000;

@@ -1,12 +1,21 @@
 import { describe, expect, test } from "vitest";
-import { meter, plan } from "../../src/catalog/catalog.ts";
+import { meter, plan, type Plan } from "../../src/catalog/catalog.ts";
 import { defaultCatalog, parsePlan } from "../../src/catalog/parse.ts";
+import { fraction } from "../../src/kernel/money.ts";
 import { billingEstimate } from "../../src/rating/estimate.ts";
+import { rateMonth } from "../../src/rating/month.ts";
 import { ratePlanLine } from "../../src/rating/plan-line.ts";
 
 const catalog = defaultCatalog();
 const free = plan(catalog, "free");
 const pro = plan(catalog, "pro");
+
+/** A whole month under one plan; of a gauge `used` is the average too. */
+const estimateOf = (of: Plan, used: Record<string, number>) => {
+  const quantities = new Map(Object.entries(used).map(([name, quantity]) => [name, fraction(BigInt(quantity))]));
+  const month = rateMonth({ plan: of, meters: catalog.meters, share: fraction(1n), quantities });
+  return billingEstimate({ catalog, plan: of, used, months: [month] });
+};
 
 const STATE = [
   "state_requests",
@@ -17,11 +26,11 @@ const STATE = [
 ];
 
 describe("on Pro", () => {
-  const estimate = billingEstimate({
-    catalog,
-    plan: pro,
-    monthUsage: { state_requests: 1_500_000, state_sqlite_rows_written: 60_000_000, log_events: 5 },
-    storageLevels: { state_sqlite_storage_bytes: 160_000_000_000 },
+  const estimate = estimateOf(pro, {
+    state_requests: 1_500_000,
+    state_sqlite_rows_written: 60_000_000,
+    log_events: 5,
+    state_sqlite_storage_bytes: 160_000_000_000,
   });
 
   test("lists the meters of State and what else was used", () => {
@@ -45,7 +54,7 @@ describe("on Pro", () => {
     });
   });
 
-  test("160 GB stored now cost 155 × $0.20 = $31.00, as if for the full month", () => {
+  test("160 GB stored all month cost 155 × $0.20 = $31.00", () => {
     expect(estimate.lineItems[4]).toEqual({
       product: "state",
       meter: "state_sqlite_storage_bytes",
@@ -58,7 +67,7 @@ describe("on Pro", () => {
       priceUsdMicrosPerBillingUnit: 200_000,
       rounding: "prorated_to_micro_usd",
       estimatedUsdMicros: 31_000_000,
-      estimateBasis: "current_storage_bytes_as_full_month",
+      estimateBasis: "month_average_at_current_storage_bytes",
     });
   });
 
@@ -78,8 +87,19 @@ describe("on Pro", () => {
     expect(estimate.nextActions).toHaveLength(3);
   });
 
+  test("80 GB now, 160 GB on average: the level is shown, the average is billed", () => {
+    const quantities = new Map([["state_sqlite_storage_bytes", fraction(320_000_000_001n, 2n)]]);
+    const month = rateMonth({ plan: pro, meters: catalog.meters, share: fraction(1n), quantities });
+    const used = { state_sqlite_storage_bytes: 80_000_000_000 };
+    expect(billingEstimate({ catalog, plan: pro, used, months: [month] }).lineItems[4]).toMatchObject({
+      currentMonthUsed: 80_000_000_000,
+      billableAmount: 155_000_000_001, // 155,000,000,000.5
+      estimatedUsdMicros: 31_000_000,
+    });
+  });
+
   test("an unused month costs the subscription alone", () => {
-    const unused = billingEstimate({ catalog, plan: pro, monthUsage: {}, storageLevels: {} });
+    const unused = estimateOf(pro, {});
     expect(unused.lineItems.map((line) => line.meter)).toEqual(STATE);
     expect(unused.lineItems.every((line) => line.estimatedUsdMicros === 0 && line.billableAmount === 0)).toBe(true);
     expect(unused.estimatedMonthlyTotalUsdMicros).toBe(5_000_000);
@@ -87,7 +107,7 @@ describe("on Pro", () => {
   });
 
   test("free transfer is a line of $0", () => {
-    const { lineItems } = billingEstimate({ catalog, plan: pro, monthUsage: { worker_transfer_bytes: 7_000_000_000 }, storageLevels: {} });
+    const { lineItems } = estimateOf(pro, { worker_transfer_bytes: 7_000_000_000 });
     expect(lineItems[0]).toMatchObject({
       meter: "worker_transfer_bytes",
       includedPerMonth: null,
@@ -99,11 +119,11 @@ describe("on Pro", () => {
 });
 
 describe("on Free", () => {
-  const estimate = billingEstimate({
-    catalog,
-    plan: free,
-    monthUsage: { state_requests: 3_000_000, kv_reads: 12, worker_cpu_ms: 9 },
-    storageLevels: { state_sqlite_storage_bytes: 4_000_000_000 },
+  const estimate = estimateOf(free, {
+    state_requests: 3_000_000,
+    kv_reads: 12,
+    worker_cpu_ms: 9,
+    state_sqlite_storage_bytes: 4_000_000_000,
   });
 
   test("nothing is billed, whatever was used", () => {
@@ -145,7 +165,7 @@ describe("other charges of a plan", () => {
       charges: { state_requests: charge },
     });
   const lineOf = (charge: unknown, used: number, allowance?: unknown) =>
-    billingEstimate({ catalog, plan: priced(charge, allowance), monthUsage: { state_requests: used }, storageLevels: {} }).lineItems[0];
+    estimateOf(priced(charge, allowance), { state_requests: used }).lineItems[0];
   const month = (quantity: number) => ({ quantity, period: "month", hard: false });
 
   test("whole packages: 250 less 50 in packages of 150 are 2", () => {

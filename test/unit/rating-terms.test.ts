@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { meter, plan } from "../../src/catalog/catalog.ts";
+import { meter, plan, type Plan } from "../../src/catalog/catalog.ts";
 import { defaultCatalog, parsePlan } from "../../src/catalog/parse.ts";
 import { fraction } from "../../src/kernel/money.ts";
 import { applyDiscounts, discountsAt, type Discount } from "../../src/rating/discount.ts";
@@ -143,15 +143,32 @@ describe("a month under one plan", () => {
   });
 
   test("the estimate counts what is missing to the minimum", () => {
-    const estimate = billingEstimate({ catalog, plan: committed, monthUsage: { state_requests: 30 }, storageLevels: {} });
+    const estimate = billingEstimate({ catalog, plan: committed, used: { state_requests: 30 }, months: [month(30n)] });
     expect(estimate).toMatchObject({ currency: "EUR", currentMonthOverageUsdMicros: 60, estimatedMonthlyTotalUsdMicros: 100 });
   });
 
-  test("what an earlier plan of the month is billed for is rated by that plan, the rest by this one", () => {
-    const earlier = [{ plan: plan(catalog, "free"), quantities: { state_requests: 400_000 } }];
-    const pro = plan(catalog, "pro");
-    const estimate = billingEstimate({ catalog, plan: pro, monthUsage: { state_requests: 1_900_000 }, storageLevels: {}, earlier });
+  test("what was used under an earlier plan of the month is rated by that plan, the rest by this one", () => {
+    const [free, pro] = [plan(catalog, "free"), plan(catalog, "pro")];
+    const under = (of: Plan, requests: bigint) =>
+      rateMonth({
+        plan: of,
+        meters: catalog.meters,
+        share: fraction(1n, 2n),
+        quantities: new Map([["state_requests", fraction(requests)]]),
+      });
+    const months = [under(free, 400_000n), under(pro, 1_500_000n)];
+    const estimate = billingEstimate({ catalog, plan: pro, used: { state_requests: 1_900_000 }, months });
     // 1,900,000 − 400,000 under Free − 1,000,000 included = 500,000 × 0.15.
     expect(estimate.lineItems[0]).toMatchObject({ currentMonthUsed: 1_900_000, billableAmount: 500_000, estimatedUsdMicros: 75_000 });
+  });
+
+  test("two plans of a month are billed each, and each for its own minimum, also where the present one charges nothing", () => {
+    const free = plan(catalog, "free");
+    const months = [month(30n, fraction(1n, 2n)), month(0n, fraction(1n, 4n))];
+    // 30 × 2 = 60 pass half of 100; a quarter of 100 is missing.
+    expect(billingEstimate({ catalog, plan: free, used: { state_requests: 30 }, months })).toMatchObject({
+      currentMonthOverageUsdMicros: 60,
+      estimatedMonthlyTotalUsdMicros: 85,
+    });
   });
 });

@@ -22,7 +22,7 @@ const estimateLine = z.object({
   priceUsdMicrosPerBillingUnit: z.number().nullable(),
   rounding: z.enum(["prorated_to_micro_usd", "next_billing_unit"]),
   estimatedUsdMicros: quantity,
-  estimateBasis: z.enum(["current_month_usage_window", "current_storage_bytes_as_full_month"]),
+  estimateBasis: z.enum(["current_month_usage_window", "month_average_at_current_storage_bytes"]),
 });
 
 export const usageSchema = z.object({

@@ -1,14 +1,20 @@
 import type { Subscription } from "../accounts/subscription.ts";
 import type { CatalogReader, PricedPlan } from "../catalog/history-store.ts";
-import { iso } from "../kernel/window.ts";
+import { iso, type Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
-import { planParts, plansIn, windowsOfMonth } from "../usage/plan-use.ts";
-import { windowSums, type WindowSums } from "../usage/window-sums-store.ts";
-import type { EarlierMonth } from "./earlier-store.ts";
+import { planParts, plansIn, windowsOfMonth } from "./plan-use.ts";
+import { windowSums, type WindowSums } from "./window-sums-store.ts";
 import type { PricedMonth } from "./priced-month.ts";
 
+/** A billing month, or a part of one. */
+export interface BillingMonth {
+  window: Window;
+  /** The length of the whole month, milliseconds. */
+  monthMs: number;
+}
+
 /** A month whose plans are known, before its usage is read. */
-export interface PlannedMonth extends EarlierMonth {
+export interface PlannedMonth extends BillingMonth {
   account: string;
   history: readonly Subscription[];
   priced: Map<string, PricedPlan>;
@@ -18,7 +24,7 @@ export interface PlannedMonth extends EarlierMonth {
 export async function plannedMonth(
   prices: CatalogReader,
   account: string,
-  { window, monthMs }: EarlierMonth,
+  { window, monthMs }: BillingMonth,
   history: readonly Subscription[],
 ): Promise<PlannedMonth> {
   const plans = plansIn(history, window);
@@ -28,7 +34,7 @@ export async function plannedMonth(
 
 /** Reads the usage of the months that can cost something, all in one statement, and parts it by plan. */
 export async function withUsage(db: Db, months: readonly PlannedMonth[]): Promise<Map<PlannedMonth, PricedMonth>> {
-  const charged = months.filter(({ priced }) => [...priced.values()].some(({ plan: { charges } }) => Object.keys(charges).length > 0));
+  const charged = months.filter(costsByUse);
   const windows = charged.map(windowsOfMonth);
   const gauges = new Set(charged.flatMap(({ priced }) => [...priced.values()].flatMap(chargedGauges)));
   const sums = await windowSums(db, windows.flat(), [...gauges]);
@@ -50,6 +56,10 @@ export async function withUsage(db: Db, months: readonly PlannedMonth[]): Promis
     }),
   );
 }
+
+/** True where a plan of the month has a charge: only then is its usage read. */
+export const costsByUse = ({ priced }: PlannedMonth): boolean =>
+  [...priced.values()].some(({ plan: { charges } }) => Object.keys(charges).length > 0);
 
 const chargedGauges = ({ plan: { charges }, version }: PricedPlan): string[] =>
   version.catalog.meters.filter(({ name, kind }) => kind === "gauge" && Object.hasOwn(charges, name)).map(({ name }) => name);

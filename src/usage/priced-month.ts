@@ -4,8 +4,8 @@ import type { Window } from "../kernel/window.ts";
 import { fraction, type Fraction } from "../kernel/money.ts";
 import { rateMonth, type RatedMonth } from "../rating/month.ts";
 import { shareOf } from "../rating/proration.ts";
-import { billedUsage, type PlanPart } from "../usage/plan-use.ts";
-import type { MeterSums } from "../usage/window-sums-store.ts";
+import { billedUsage, type PlanPart } from "./plan-use.ts";
+import type { MeterSums } from "./window-sums-store.ts";
 
 /** A plan's time in a month, and what the plan cost then. */
 export interface PricedPart extends PlanPart {
