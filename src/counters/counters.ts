@@ -2,6 +2,7 @@ import type { Period, Window } from "../kernel/window.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
 import { keySpace, type KeySpace } from "./keys.ts";
 import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
+import { createForeignCalls, type ForeignCalls } from "./foreign-call.ts";
 import { createLeaseCalls, type LeaseCalls } from "./lease-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
 import { QuickCalls } from "./quick-calls.ts";
@@ -76,6 +77,7 @@ export interface Counters {
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
   settle(ending: Ending): Promise<SettleReply>;
   readonly leases: LeaseCalls;
+  readonly foreign: ForeignCalls;
   /** Ends reservations that are due, at most 500; answers how many, −1 when the account is not loaded. */
   expire(account: string, now: number, rememberedUntil: number): Promise<number>;
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
@@ -99,6 +101,7 @@ export function createCounters(redis: RedisServers, prefix: string): Counters {
       return { installed: Number(reply[0]) === 1, epoch: Number(text(reply[1])) };
     },
     leases: createLeaseCalls(redis, keys),
+    foreign: createForeignCalls(redis, keys),
     settle: async (ending) => decodeSettle(await runScript(redis, SETTLE, settleKeys(keys, ending), (runId) => settleArgs(runId, ending))),
     expire: async (account, now, rememberedUntil) => {
       const accountKeys = [keys.state(account), keys.objects(account), keys.reservations(account), keys.expiries(account)];

@@ -21,18 +21,55 @@ export interface Headroom {
 const ROOMY: Headroom = { overflowing: new Set(), foreignSeq: null };
 
 /**
- * Finds the events that would not fit. Two looks: a glance at Redis, which nearly every batch passes, and an exact sum of what is
- * booked in each window. `exact` skips the glance.
+ * Finds the events that would not fit, by account. Two looks: a glance at Redis, which nearly every batch passes, in one trip for all
+ * accounts; and an exact sum of what is booked in each window. `exact` skips the glance.
  */
-export async function headroomOf(stores: GateStores, account: string, events: readonly DatedEvent[], exact: boolean): Promise<Headroom> {
-  const batch = batchTotals(events);
-  if (batch.size === 0) return ROOMY;
+export async function headroomOf(stores: GateStores, events: readonly DatedEvent[], exact: boolean): Promise<Map<string, Headroom>> {
+  const byAccount = [...Map.groupBy(events, (e) => e.account)].map(([account, own]) => ({ account, own, batch: batchTotals(own) }));
+  const counting = byAccount.filter(({ batch }) => batch.size > 0);
+  const roomy = exact ? [] : await glance(stores, counting);
+  const left = counting.filter((_, i) => roomy[i] !== true);
+  const found = await Promise.all(left.map(({ account, own, batch }) => lookCloser(stores, account, own, batch, exact)));
+  return new Map(left.map(({ account }, i) => [account, found[i] ?? ROOMY]));
+}
+
+interface Batch {
+  account: string;
+  own: readonly DatedEvent[];
+  /** Quantities by meter. As doubles: they decide only whether to look closer. */
+  batch: ReadonlyMap<string, number>;
+}
+
+async function lookCloser(
+  stores: GateStores,
+  account: string,
+  events: readonly DatedEvent[],
+  batch: ReadonlyMap<string, number>,
+  exact: boolean,
+): Promise<Headroom> {
   const present = await presentCounters(stores, account, [...batch.keys()]);
-  if (!exact && present && hasRoom(present, batch, events)) return ROOMY;
   return exactHeadroom(stores, account, events, batch, { exact, present });
 }
 
-/** Quantities by meter. As doubles: they decide only whether to look closer. */
+/** True for each batch that is small, and whose events all lie in the month whose sums stand in Redis, all of them far below the end. */
+async function glance({ counters }: GateStores, batches: readonly Batch[]): Promise<boolean[]> {
+  const glances = batches.map(({ account, own, batch }) => ({ account, monthStart: own[0]?.month.start ?? 0, meters: [...batch.keys()] }));
+  try {
+    const roomy = await counters.foreign.isRoomy(glances, FAR_BELOW);
+    return batches.map(({ own, batch }, i) => roomy[i] === true && isSmall(batch) && inOneMonth(own));
+  } catch (error) {
+    if (isAway(error)) return [];
+    throw error;
+  }
+}
+
+const isSmall = (batch: ReadonlyMap<string, number>): boolean => [...batch.values()].every((quantity) => quantity <= SMALL_BATCH);
+
+const inOneMonth = ([first, ...others]: readonly DatedEvent[]): boolean => others.every(({ month }) => month.start === first?.month.start);
+
+// Events are counted in Postgres: a Redis that is away does not stop them.
+const isAway = (error: unknown): boolean => error instanceof WeirError && error.code === "unavailable";
+
 function batchTotals(events: readonly DatedEvent[]): Map<string, number> {
   const totals = new Map<string, number>();
   for (const { lines } of events) for (const { meter, quantity } of lines) totals.set(meter, (totals.get(meter) ?? 0) + quantity);
@@ -46,19 +83,9 @@ async function presentCounters({ counters }: GateStores, account: string, meters
       meters.map((name) => ({ name, kind: "counter" })),
     );
   } catch (error) {
-    // Events are counted in Postgres: a Redis that is away does not stop them.
-    if (error instanceof WeirError && error.code === "unavailable") return null;
+    if (isAway(error)) return null;
     throw error;
   }
-}
-
-/** True when all events lie in the month whose sums stand in Redis, and all sums are far below the end. */
-function hasRoom({ header, meters }: Snapshot, batch: ReadonlyMap<string, number>, events: readonly DatedEvent[]): boolean {
-  if (events.some(({ month }) => month.start !== header.month.start)) return false;
-  return [...batch].every(([meter, quantity]) => {
-    const counters = meters.get(meter);
-    return counters !== undefined && quantity <= SMALL_BATCH && PERIODS.every((p) => counters[p].used <= FAR_BELOW);
-  });
 }
 
 async function exactHeadroom(
@@ -70,9 +97,8 @@ async function exactHeadroom(
 ): Promise<Headroom> {
   const windows = windowsOf(events);
   const { foreignSeq, sums } = await bookedInWindows(stores.db, account, windows);
-  const small = [...batch.values()].every((quantity) => quantity <= SMALL_BATCH);
   const far = sums.every((byMeter) => [...byMeter.values()].every((sum) => sum <= BigInt(FAR_BELOW)));
-  if (!exact && small && far) return ROOMY;
+  if (!exact && isSmall(batch) && far) return ROOMY;
   const totals = windows.map((window, i) => ({ window, byMeter: sums[i] ?? new Map<string, bigint>() }));
   if (present) addUnbooked(totals, present);
   // What was counted before is in the sums already, and will be found to be a duplicate.

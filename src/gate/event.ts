@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { z } from "zod";
+import type { z } from "zod";
 import { findMeter, type Catalog } from "../catalog/catalog.ts";
-import { ACCOUNT_PATTERN, isKeyName, isObjectName, NAMESPACE_PATTERN, SERVICE_PATTERN } from "../kernel/ids.ts";
 import { DAY_MS, parseInstant } from "../kernel/window.ts";
-import { storageSchema, usageSchema } from "./check-request.ts";
+import { usageEventSchema, type EventEnvelope } from "./event-envelope.ts";
+import { isPlainEvent } from "./plain-event.ts";
 
 /** Events in one request. */
 export const EVENTS_MAX = 1_000;
@@ -11,44 +11,8 @@ export const EVENTS_MAX = 1_000;
 export const EVENT_AGE_MAX_MS = DAY_MS;
 /** A sender's clock may be this far ahead: what it says happened now. */
 export const EVENT_AHEAD_MAX_MS = 5 * 60_000;
-/** Characters of an id or source. */
-export const EVENT_NAME_LENGTH_MAX = 255;
 /** Hex digits of a key: 128 bits, where the chance that two of 10^12 events share one is 10^-15. */
 const KEY_HEX_LENGTH = 32;
-
-const name = z
-  .string()
-  .refine(
-    (text) => isKeyName(text) && (text.length <= EVENT_NAME_LENGTH_MAX || [...text].length <= EVENT_NAME_LENGTH_MAX),
-    `must be 1–${EVENT_NAME_LENGTH_MAX} characters, none of them a control character`,
-  );
-
-const dataSchema = z
-  .strictObject({
-    service: z.string().regex(SERVICE_PATTERN).optional(),
-    namespace: z.string().regex(NAMESPACE_PATTERN).optional(),
-    object: z.string().refine(isObjectName, "must be 1–512 characters without / and control characters").optional(),
-    usage: usageSchema.optional(),
-    storageBytes: storageSchema.optional(),
-  })
-  .refine((data) => data.usage !== undefined || data.storageBytes !== undefined, "must hold usage or storageBytes");
-
-/** A CloudEvents 1.0 event of usage. Extension attributes are allowed, as CloudEvents has it, and not kept; `data` is strict. */
-export const usageEventSchema = z.looseObject({
-  specversion: z.literal("1.0"),
-  type: z.literal("weir.usage"),
-  source: name,
-  id: name,
-  subject: z.string().regex(ACCOUNT_PATTERN),
-  time: z
-    .string()
-    .max(40)
-    .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z")
-    .nullish(),
-  data: dataSchema,
-});
-
-type EventData = z.infer<typeof dataSchema>;
 
 /** An event that is well-formed; whether its account exists is not known yet. */
 export interface UsageEvent {
@@ -66,7 +30,7 @@ export interface UsageEvent {
   object: string | null;
   /** Meter and quantity, zeros left out. */
   usage: readonly (readonly [meter: string, quantity: number])[];
-  storageBytes: EventData["storageBytes"] | null;
+  storageBytes: EventEnvelope["data"]["storageBytes"] | null;
 }
 
 /** Why one event of a request was not counted. */
@@ -82,7 +46,7 @@ export interface RejectedEvent {
  * source and id first.
  */
 export function readEvent(catalog: Catalog, realm: string, item: unknown, index: number, now: number): UsageEvent | RejectedEvent {
-  const parsed = usageEventSchema.safeParse(item);
+  const parsed = isPlainEvent(item) ? { success: true as const, data: item } : usageEventSchema.safeParse(item);
   if (!parsed.success) return invalid(index, sentenceOf(parsed.error));
   const { id, source, subject, time, data } = parsed.data;
   const at = typeof time === "string" ? (parseInstant(time) ?? now) : now;

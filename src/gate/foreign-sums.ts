@@ -1,3 +1,4 @@
+import type { ForeignAddition, ForeignStanding } from "../counters/foreign-call.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 
 /** Accounts that wait for a Redis that did not answer. Beyond that the oldest waits for its next load. */
@@ -27,6 +28,19 @@ export class ForeignSums {
   constructor(stores: Pick<GateStores, "counters">, loader: AccountLoader) {
     this.#stores = stores;
     this.#loader = loader;
+  }
+
+  /**
+   * Adds to Redis' sums what was booked, in one trip for all accounts; sums that Redis cannot add to are read and installed. Resolves
+   * when Redis knows them, or when it could not be told and `retell` will. Never rejects.
+   */
+  async add(additions: readonly ForeignAddition[], now: number): Promise<void> {
+    const standings = await this.#stores.counters.foreign.add(additions).catch((): ForeignStanding[] => []);
+    const left = new Map<string, number>();
+    additions.forEach(({ account, foreignSeq }, i) => {
+      if (standings[i] !== "told") left.set(account, Math.max(foreignSeq, left.get(account) ?? 0));
+    });
+    await this.tell(left, now);
   }
 
   /** Resolves when Redis knows these sums, or when it could not be told and `retell` will. Never rejects. */

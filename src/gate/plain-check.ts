@@ -20,27 +20,29 @@ export function isPlainCheck(body: unknown): body is CheckRequest {
   return isNamed;
 }
 
-type Is = (value: unknown) => boolean;
+/** Whether a value is what a member may hold. */
+export type Is = (value: unknown) => boolean;
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 // −0 is one of the schema's integers; how it is shown is left to it.
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value) && !Object.is(value, -0);
 
 const isQuantity: Is = (value) => isInteger(value) && value >= 0 && value <= QUANTITY_MAX;
 
-const matches =
+export const matches =
   (pattern: RegExp): Is =>
   (value) =>
     typeof value === "string" && pattern.test(value);
 
-const isUsage: Is = (value) => {
+export const isUsage: Is = (value) => {
   if (!isObject(value)) return false;
   const meters = Object.keys(value);
   return meters.length <= METERS_PER_CHECK_MAX && meters.every((meter) => METER_PATTERN.test(meter) && isQuantity(value[meter]));
 };
 
-const isStorage: Is = (value) => {
+export const isStorage: Is = (value) => {
   if (!isObject(value)) return false;
   const [kind, ...others] = Object.keys(value);
   if (others.length > 0) return false;

@@ -1,7 +1,8 @@
 import { findCalendars } from "../accounts/calendar-store.ts";
+import type { ForeignAddition } from "../counters/foreign-call.ts";
 import { unavailable } from "../kernel/errors.ts";
 import { HOUR_MS } from "../kernel/window.ts";
-import { bookEvents, EVENT_LINES_MAX, findEventKeys, isFullBucket, type BookedEvents } from "../ledger/event-store.ts";
+import { bookEvents, EVENT_LINES_MAX, findEventKeys, isFullBucket, type BookedEvents, type EventLine } from "../ledger/event-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { EVENT_AGE_MAX_MS, invalid, isRejected, readEvent, type RejectedEvent, type UsageEvent } from "./event.ts";
 import { headroomOf } from "./event-headroom.ts";
@@ -27,8 +28,8 @@ export interface RecordedEvents {
 
 /** What becomes of a request's events, while it is being found out. */
 interface Tally extends RecordedEvents {
-  /** Account → the foreign_seq Redis must know before the answer. */
-  told: Map<string, number>;
+  /** What Redis must know before the answer, in the order it was booked. */
+  told: ForeignAddition[];
 }
 
 /** Counts usage after the fact: limits do not refuse it, they only see it from then on. */
@@ -49,12 +50,12 @@ export class EventRecorder {
    * counted; sent again, those that were are duplicates.
    */
   async record(items: readonly unknown[], sender: EventSender, now: number): Promise<RecordedEvents> {
-    const tally: Tally = { accepted: 0, duplicates: 0, rejected: [], told: new Map() };
+    const tally: Tally = { accepted: 0, duplicates: 0, rejected: [], told: [] };
     const wellFormed = this.#read(items, sender, tally, now);
     const inTime = await this.#dropLate(wellFormed, tally);
     const dated = await this.#date(distinct(inTime, tally), tally);
     await this.#count(dated, tally, now);
-    await this.#sums.tell(tally.told, now);
+    await this.#sums.add(tally.told, now);
     const { accepted, duplicates, rejected } = tally;
     return { accepted, duplicates, rejected: rejected.sort((a, b) => a.index - b.index) };
   }
@@ -118,13 +119,10 @@ export class EventRecorder {
 
   async #dropOverflowing(events: DatedEvent[], exact: boolean, expected: Map<string, number>, tally: Tally): Promise<DatedEvent[]> {
     const rejected: RejectedEvent[] = [];
-    await Promise.all(
-      [...Map.groupBy(events, (e) => e.account)].map(async ([account, own]) => {
-        const { overflowing, foreignSeq } = await headroomOf(this.#stores, account, own, exact);
-        if (foreignSeq !== null) expected.set(account, foreignSeq);
-        for (const { index } of overflowing) rejected.push(invalid(index, "data.usage: a counter of the account would pass 2^53 - 1"));
-      }),
-    );
+    for (const [account, { overflowing, foreignSeq }] of await headroomOf(this.#stores, events, exact)) {
+      if (foreignSeq !== null) expected.set(account, foreignSeq);
+      for (const { index } of overflowing) rejected.push(invalid(index, "data.usage: a counter of the account would pass 2^53 - 1"));
+    }
     return drop(events, rejected, tally);
   }
 
@@ -150,12 +148,23 @@ function settle(events: readonly DatedEvent[], booked: ReadonlyMap<string, Booke
   for (const [account, { foreignSeq, counted: places }] of booked) {
     counted += places.length;
     // For duplicates too: the process that counted them may have died before it told Redis.
-    tally.told.set(account, Math.max(foreignSeq, tally.told.get(account) ?? 0));
+    tally.told.push({ account, foreignSeq, lines: sumLines(places.flatMap((place) => events[place]?.lines ?? [])) });
   }
   const undecided = events.filter((e) => !booked.has(e.account));
   tally.accepted += counted;
   tally.duplicates += events.length - undecided.length - counted;
   return undecided;
+}
+
+/** Each bucket's sum by meter: a hundred events of an hour are one line to Redis. */
+function sumLines(lines: readonly EventLine[]): ForeignAddition["lines"] {
+  const sums = new Map<string, { bucket: number; meter: string; quantity: number }>();
+  for (const { bucket, meter, quantity } of lines) {
+    const sum = sums.get(`${bucket}/${meter}`);
+    if (sum) sum.quantity += quantity;
+    else sums.set(`${bucket}/${meter}`, { bucket, meter, quantity });
+  }
+  return [...sums.values()];
 }
 
 /** The first of each key; what follows it in the same request is a duplicate. */

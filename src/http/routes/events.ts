@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
-import { EVENTS_MAX, usageEventSchema } from "../../gate/event.ts";
+import { usageEventSchema } from "../../gate/event-envelope.ts";
+import { EVENTS_MAX } from "../../gate/event.ts";
 import { validationFailed } from "../../kernel/errors.ts";
 import type { App } from "../app.ts";
 import { allow, principalOf } from "../auth.ts";
