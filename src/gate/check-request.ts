@@ -23,24 +23,26 @@ export const storageSchema = z.union([
 ]);
 
 /** Body of `POST /v1/check`. */
-export const checkRequestSchema = z.strictObject({
-  account: z.string().regex(ACCOUNT_PATTERN),
-  service: z.string().regex(SERVICE_PATTERN).optional(),
-  namespace: z.string().regex(NAMESPACE_PATTERN).optional(),
-  object: z.string().refine(isObjectName, "must be 1–512 characters without / and control characters").optional(),
-  operation: z.string().min(1).max(64).optional(),
-  usage: usageSchema.optional(),
-  storageBytes: storageSchema.optional(),
-  payloadBytes: quantity.optional(),
-  mode: z.enum(["consume", "reserve", "peek"]).optional(),
-  ttlSeconds: z.int().min(1).max(TTL_SECONDS_MAX).optional(),
-  idempotencyKey: z
-    .string()
-    .min(1)
-    .max(255)
-    .refine((key) => key.isWellFormed(), "must be well-formed text")
-    .optional(),
-});
+export const checkRequestSchema = z
+  .strictObject({
+    account: z.string().regex(ACCOUNT_PATTERN),
+    service: z.string().regex(SERVICE_PATTERN).optional(),
+    namespace: z.string().regex(NAMESPACE_PATTERN).optional(),
+    object: z.string().refine(isObjectName, "must be 1–512 characters without / and control characters").optional(),
+    operation: z.string().min(1).max(64).optional(),
+    usage: usageSchema.optional(),
+    storageBytes: storageSchema.optional(),
+    payloadBytes: quantity.optional(),
+    mode: z.enum(["consume", "reserve", "peek"]).optional(),
+    ttlSeconds: z.int().min(1).max(TTL_SECONDS_MAX).optional(),
+    idempotencyKey: z
+      .string()
+      .min(1)
+      .max(255)
+      .refine((key) => key.isWellFormed(), "must be well-formed text")
+      .optional(),
+  })
+  .meta({ id: "Check" });
 
 export type CheckRequest = z.infer<typeof checkRequestSchema>;
 

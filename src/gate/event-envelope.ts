@@ -26,18 +26,20 @@ const dataSchema = z
   .refine((data) => data.usage !== undefined || data.storageBytes !== undefined, "must hold usage or storageBytes");
 
 /** A CloudEvents 1.0 event of usage. Extension attributes are allowed, as CloudEvents has it, and not kept; `data` is strict. */
-export const usageEventSchema = z.looseObject({
-  specversion: z.literal("1.0"),
-  type: z.literal("weir.usage"),
-  source: name,
-  id: name,
-  subject: z.string().regex(ACCOUNT_PATTERN),
-  time: z
-    .string()
-    .max(EVENT_TIME_LENGTH_MAX)
-    .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z")
-    .nullish(),
-  data: dataSchema,
-});
+export const usageEventSchema = z
+  .looseObject({
+    specversion: z.literal("1.0"),
+    type: z.literal("weir.usage"),
+    source: name,
+    id: name,
+    subject: z.string().regex(ACCOUNT_PATTERN),
+    time: z
+      .string()
+      .max(EVENT_TIME_LENGTH_MAX)
+      .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z")
+      .nullish(),
+    data: dataSchema,
+  })
+  .meta({ id: "UsageEvent" });
 
 export type EventEnvelope = z.infer<typeof usageEventSchema>;

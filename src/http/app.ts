@@ -13,7 +13,7 @@ import { readAsJson } from "./body.ts";
 import { brokenRequests } from "./broken-requests.ts";
 import { registerCallers } from "./caller.ts";
 import { registerCallCost } from "./call-cost.ts";
-import { openApiDocument, openApiTransform } from "./openapi.ts";
+import { OPENAPI_HEAD, openApiDocument, openApiTransform } from "./openapi.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -144,16 +144,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);
   });
   await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "Weir",
-        version: "1",
-        description: "Metering, quotas and billing for stateful objects: exact limits, checked before the write.",
-      },
-      components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
-      security: [{ key: [] }],
-    },
+    openapi: OPENAPI_HEAD,
     transform: openApiTransform,
     transformObject: openApiDocument,
   });

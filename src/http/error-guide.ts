@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { toProblem, WeirError, type ErrorCode } from "../kernel/errors.ts";
+import { toProblem, WeirError, type ErrorCode, type Problem } from "../kernel/errors.ts";
 import { PROBLEM_TYPE } from "./problems.ts";
 
 /** What is told of one error code to people: the page its `type` leads to, and its section of docs/errors.md. Code is in backticks. */
@@ -156,6 +156,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
             requested: 3_000_005,
             resetsAt: null,
             retryable: false,
+            message: "Key and value together may have 2097152 bytes; this request has 3000005.",
+            remedy: "Split the value over several keys, or store it elsewhere and keep a reference.",
           },
         ],
       },
@@ -192,6 +194,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
             requested: 1,
             resetsAt: RESETS_AT,
             retryable: true,
+            message: "state_sqlite_rows_written: the plan's limit is 100000 rows per day; 100000 used, 1 more asked for.",
+            remedy: `Change to a larger plan (weir accounts plan acct_1 pro) or wait until ${RESETS_AT}.`,
           },
         ],
       },
@@ -229,10 +233,16 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
   },
 };
 
-/** The answer of a code's example as it comes over the wire, its body made as every problem is made. */
+/** The problem document of a code's example, made as every problem is made. */
+export function exampleProblem(code: ErrorCode): Problem {
+  const { request, detail, extra = {} } = ERROR_GUIDE[code].example;
+  return toProblem(new WeirError(code, detail, { extra }), request.slice(request.indexOf(" ") + 1));
+}
+
+/** The answer of a code's example as it comes over the wire. */
 export function exampleAnswer(code: ErrorCode): string {
-  const { request, detail, extra = {}, retryAfterSeconds } = ERROR_GUIDE[code].example;
-  const problem = toProblem(new WeirError(code, detail, { extra }), request.slice(request.indexOf(" ") + 1));
+  const { request, retryAfterSeconds } = ERROR_GUIDE[code].example;
+  const problem = exampleProblem(code);
   return [
     request,
     "",

@@ -12,18 +12,20 @@ import { createdCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from 
 const tags = ["accounts"];
 const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
 
-export const accountSchema = z.object({
-  account: z.string(),
-  name: z.string().nullable(),
-  email: z.string().nullable(),
-  plan: z.string(),
-  nextPlan: z.object({ plan: z.string(), startsAt: z.iso.datetime() }).nullable(),
-  billingAnchorDay: z.int(),
-  timezone: z.string(),
-  rateAlert: z.boolean(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-});
+export const accountSchema = z
+  .object({
+    account: z.string(),
+    name: z.string().nullable(),
+    email: z.string().nullable(),
+    plan: z.string(),
+    nextPlan: z.object({ plan: z.string(), startsAt: z.iso.datetime() }).nullable(),
+    billingAnchorDay: z.int(),
+    timezone: z.string(),
+    rateAlert: z.boolean(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: "Account" });
 
 export const toAnswer = (account: Account): z.infer<typeof accountSchema> => ({
   account: account.account,

@@ -11,19 +11,21 @@ const tags = ["audit"];
 const account = z.string().nullable().describe("The account it is about; null for what is about none.");
 const number = z.int().describe("Its place among the entries about the account, from 1 on, without gaps.");
 
-const entrySchema = z.object({
-  account,
-  number,
-  at: z.iso.datetime(),
-  actor: z.string().describe("The key that asked; `operator` for the operator's own, `weir` where nobody asked."),
-  scope: z.string(),
-  operation: z.string().describe("What was asked for: an operationId of this document."),
-  action: z.string().describe("What was done: `<table>.<insert|update|delete>`, or the operation."),
-  target: z.string(),
-  detail: z.string().describe("What changed, as JSON text: it is hashed as it stands. Secrets and texts of people are named, not shown."),
-  previousHash: z.string().describe("The hash of the entry before it, hex; empty for the first."),
-  hash: z.string().describe("SHA-256 over every member with its length before it, hex."),
-});
+const entrySchema = z
+  .object({
+    account,
+    number,
+    at: z.iso.datetime(),
+    actor: z.string().describe("The key that asked; `operator` for the operator's own, `weir` where nobody asked."),
+    scope: z.string(),
+    operation: z.string().describe("What was asked for: an operationId of this document."),
+    action: z.string().describe("What was done: `<table>.<insert|update|delete>`, or the operation."),
+    target: z.string(),
+    detail: z.string().describe("What changed, as JSON text: it is hashed as it stands. Secrets and texts of people are named, not shown."),
+    previousHash: z.string().describe("The hash of the entry before it, hex; empty for the first."),
+    hash: z.string().describe("SHA-256 over every member with its length before it, hex."),
+  })
+  .meta({ id: "AuditEntry" });
 const auditSchema = z.object({ entries: z.array(entrySchema), nextCursor: z.string().nullable() });
 const chainsSchema = z.object({ chains: z.array(z.object({ account, number, hash: z.string() })), nextCursor: z.string().nullable() });
 

@@ -90,12 +90,14 @@ function asGiven(check: unknown): Given {
 /** A decision is made here, member by member, of nothing else: to parse it again by its schema took longer than to decide. */
 const asItIs = () => (answer: unknown) => JSON.stringify(answer);
 
-const endSchema = z.object({
-  id: z.string(),
-  status: z.enum(["settled", "released"]),
-  exceeded: z.boolean(),
-  usage: z.record(z.string(), z.int()),
-});
+const endSchema = z
+  .object({
+    id: z.string(),
+    status: z.enum(["settled", "released"]),
+    exceeded: z.boolean(),
+    usage: z.record(z.string(), z.int()),
+  })
+  .meta({ id: "ReservationEnd" });
 const endParams = z.object({ id: z.string().min(1).max(128) });
 
 /** The second half of `mode: "reserve"`. */

@@ -13,17 +13,19 @@ import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "
 const tags = ["accounts"];
 const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
 
-const correctionSchema = z.object({
-  id: z.string(),
-  account: z.string(),
-  meter: z.string(),
-  quantity: z.int(),
-  at: z.iso.datetime(),
-  reason: z.string(),
-  idempotencyKey: z.string(),
-  madeBy: z.string(),
-  createdAt: z.iso.datetime(),
-});
+const correctionSchema = z
+  .object({
+    id: z.string(),
+    account: z.string(),
+    meter: z.string(),
+    quantity: z.int(),
+    at: z.iso.datetime(),
+    reason: z.string(),
+    idempotencyKey: z.string(),
+    madeBy: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: "Correction" });
 
 const toAnswer = (correction: Correction): z.infer<typeof correctionSchema> => ({
   ...correction,

@@ -8,16 +8,18 @@ import { invoiceParams, seenBy } from "./invoices.ts";
 
 const tags = ["invoices"];
 
-const creditNoteSchema = z.object({
-  id: z.string(),
-  number: z.int(),
-  account: z.string(),
-  invoice: z.string(),
-  amountUsdMicros: z.int(),
-  reason: z.string(),
-  madeBy: z.string(),
-  createdAt: z.iso.datetime(),
-});
+const creditNoteSchema = z
+  .object({
+    id: z.string(),
+    number: z.int(),
+    account: z.string(),
+    invoice: z.string(),
+    amountUsdMicros: z.int(),
+    reason: z.string(),
+    madeBy: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: "CreditNote" });
 
 const toAnswer = (note: CreditNote): z.infer<typeof creditNoteSchema> => ({ ...note, createdAt: iso(note.createdAt) });
 

@@ -7,12 +7,14 @@ import { allow } from "../auth.ts";
 
 const tags = ["operation"];
 
-const findingSchema = z.object({
-  check: z.string(),
-  state: z.enum(["ok", "warning", "failed"]),
-  found: z.string(),
-  remedy: z.string().nullable(),
-});
+const findingSchema = z
+  .object({
+    check: z.string(),
+    state: z.enum(["ok", "warning", "failed"]),
+    found: z.string(),
+    remedy: z.string().nullable(),
+  })
+  .meta({ id: "Finding" });
 
 const reclaimedSchema = z.object({
   meter: z.string(),

@@ -14,66 +14,72 @@ const basisSchema = z.object({
   amountUsdMicros: micros,
 });
 
-const tierSchema = z.object({
-  from: quantity,
-  upTo: quantity.nullable(),
-  quantity,
-  unitSize: z.int(),
-  units: quantity,
-  priceUsdMicros: z.string(),
-  flatUsdMicros: z.string(),
-  amountUsdMicros: micros,
-});
+const tierSchema = z
+  .object({
+    from: quantity,
+    upTo: quantity.nullable(),
+    quantity,
+    unitSize: z.int(),
+    units: quantity,
+    priceUsdMicros: z.string(),
+    flatUsdMicros: z.string(),
+    amountUsdMicros: micros,
+  })
+  .meta({ id: "InvoiceTier" });
 
-export const lineSchema = z.object({
-  /** `<invoice>.<n>`, n from 1. */
-  id: z.string(),
-  kind: z.enum(LINE_KINDS),
-  meter: z.string().optional(),
-  description: z.string(),
-  period: span,
-  quantity,
-  included: quantity,
-  billable: quantity,
-  unitPrice: quantity.nullable(),
-  unit: z.string(),
-  unitSize: z.int(),
-  amountUsdMicros: micros,
-  tiers: z.array(tierSchema).optional(),
-  explain: z.object({
-    text: z.string(),
-    plan: z.string().optional(),
-    catalogVersion: z.int().optional(),
-    month: span.optional(),
-    monthMilliseconds: z.int().optional(),
-    basis: basisSchema.optional(),
-    billedBefore: basisSchema.optional(),
-    baseUsdMicros: micros.optional(),
-    taxUsdMicros: micros.optional(),
-    inclusive: z.boolean().optional(),
-  }),
-});
+export const lineSchema = z
+  .object({
+    /** `<invoice>.<n>`, n from 1. */
+    id: z.string(),
+    kind: z.enum(LINE_KINDS),
+    meter: z.string().optional(),
+    description: z.string(),
+    period: span,
+    quantity,
+    included: quantity,
+    billable: quantity,
+    unitPrice: quantity.nullable(),
+    unit: z.string(),
+    unitSize: z.int(),
+    amountUsdMicros: micros,
+    tiers: z.array(tierSchema).optional(),
+    explain: z.object({
+      text: z.string(),
+      plan: z.string().optional(),
+      catalogVersion: z.int().optional(),
+      month: span.optional(),
+      monthMilliseconds: z.int().optional(),
+      basis: basisSchema.optional(),
+      billedBefore: basisSchema.optional(),
+      baseUsdMicros: micros.optional(),
+      taxUsdMicros: micros.optional(),
+      inclusive: z.boolean().optional(),
+    }),
+  })
+  .meta({ id: "InvoiceLine" });
 
-export const invoiceSchema = z.object({
-  id: z.string(),
-  number: z.int().nullable(),
-  account: z.string(),
-  state: z.enum(INVOICE_STATES),
-  currency: z.string(),
-  period: span,
-  lines: z.array(lineSchema),
-  subtotalUsdMicros: micros,
-  taxUsdMicros: micros,
-  totalUsdMicros: micros,
-  creditedUsdMicros: micros,
-  amountDueUsdMicros: micros,
-  draftedAt: instant,
-  finalizesAt: instant,
-  finalizedAt: instant.nullable(),
-  paidAt: instant.nullable(),
-  voidedAt: instant.nullable(),
-  payment: z.string().nullable(),
-});
+export const invoiceSchema = z
+  .object({
+    id: z.string(),
+    number: z.int().nullable(),
+    account: z.string(),
+    state: z.enum(INVOICE_STATES),
+    currency: z.string(),
+    period: span,
+    lines: z.array(lineSchema),
+    subtotalUsdMicros: micros,
+    taxUsdMicros: micros,
+    totalUsdMicros: micros,
+    creditedUsdMicros: micros,
+    amountDueUsdMicros: micros,
+    draftedAt: instant,
+    finalizesAt: instant,
+    finalizedAt: instant.nullable(),
+    paidAt: instant.nullable(),
+    voidedAt: instant.nullable(),
+    payment: z.string().nullable(),
+  })
+  .meta({ id: "Invoice" });
 
 /** What a simulation answers: an invoice nobody is sent. */
 export const simulatedSchema = z.object({

@@ -22,18 +22,20 @@ const tags = ["keys"];
 const accountParams = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
 const keyParams = z.object({ id: opaqueId });
 
-const keySchema = z.object({
-  id: z.string(),
-  account: z.string().nullable(),
-  scope: z.enum(SCOPES),
-  name: z.string().nullable(),
-  lastFour: z.string(),
-  createdAt: z.iso.datetime(),
-  expiresAt: z.iso.datetime().nullable(),
-  revokedAt: z.iso.datetime().nullable(),
-  lastUsedAt: z.iso.datetime().nullable().describe("To the minute."),
-  replacedBy: z.string().nullable().describe("The key that took its place; this one works until expiresAt."),
-});
+const keySchema = z
+  .object({
+    id: z.string(),
+    account: z.string().nullable(),
+    scope: z.enum(SCOPES),
+    name: z.string().nullable(),
+    lastFour: z.string(),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().nullable(),
+    revokedAt: z.iso.datetime().nullable(),
+    lastUsedAt: z.iso.datetime().nullable().describe("To the minute."),
+    replacedBy: z.string().nullable().describe("The key that took its place; this one works until expiresAt."),
+  })
+  .meta({ id: "ApiKey" });
 const newKeySchema = keySchema.extend({ key: z.string() });
 const keysSchema = z.object({ keys: z.array(keySchema), nextCursor: z.string().nullable() });
 const revokedSchema = z.object({ id: z.string(), revoked: z.literal(true) });

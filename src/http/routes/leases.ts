@@ -11,22 +11,24 @@ const tags = ["leases"];
 const amounts = z.record(z.string(), z.int());
 const window = z.object({ start: z.iso.datetime(), end: z.iso.datetime() });
 
-const leaseSchema = z.object({
-  leaseId: z.string(),
-  account: z.string(),
-  granted: amounts.describe("All it was lent so far, by meter. What may still be spent is `granted` − `used`."),
-  used: amounts.describe("All it was spent on so far, by meter."),
-  windows: z.object({ day: window, month: window }).describe("Whenever it is settled, its usage counts in these."),
-  expiresAt: z.iso.datetime().describe("Until when it may be spent; every settle moves it on."),
-  expiresInMs: z.int().describe("The same from now on: count it from when the request was sent, on a clock that is never set."),
-  epoch: z.int(),
-  limitsVersion: z.int(),
-  remaining: z.record(z.string(), z.int().nullable()).describe("What the limits leave beyond all that is used, lent or held."),
-  ended: z.boolean().describe("Nothing more is lent on it (its hour or window is over, or it was returned): take another."),
-  recall: z.boolean().describe("Somebody was denied, or a limit was lowered: give back what is not needed."),
-  exceeded: z.boolean().describe("More was spent than was lent, and it passed a limit. It counts."),
-  closed: z.boolean().describe("What was not spent has gone back."),
-});
+const leaseSchema = z
+  .object({
+    leaseId: z.string(),
+    account: z.string(),
+    granted: amounts.describe("All it was lent so far, by meter. What may still be spent is `granted` − `used`."),
+    used: amounts.describe("All it was spent on so far, by meter."),
+    windows: z.object({ day: window, month: window }).describe("Whenever it is settled, its usage counts in these."),
+    expiresAt: z.iso.datetime().describe("Until when it may be spent; every settle moves it on."),
+    expiresInMs: z.int().describe("The same from now on: count it from when the request was sent, on a clock that is never set."),
+    epoch: z.int(),
+    limitsVersion: z.int(),
+    remaining: z.record(z.string(), z.int().nullable()).describe("What the limits leave beyond all that is used, lent or held."),
+    ended: z.boolean().describe("Nothing more is lent on it (its hour or window is over, or it was returned): take another."),
+    recall: z.boolean().describe("Somebody was denied, or a limit was lowered: give back what is not needed."),
+    exceeded: z.boolean().describe("More was spent than was lent, and it passed a limit. It counts."),
+    closed: z.boolean().describe("What was not spent has gone back."),
+  })
+  .meta({ id: "Lease" });
 const params = z.object({ id: z.string().min(1).max(128) });
 
 /** Parts of limits, lent to a process that then decides in memory. */

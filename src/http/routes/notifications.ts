@@ -10,12 +10,14 @@ import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "
 
 const tags = ["notifications"];
 
-const notificationSchema = z.object({
-  id: z.string(),
-  type: z.string(),
-  createdAt: z.iso.datetime(),
-  data: z.record(z.string(), z.unknown()),
-});
+const notificationSchema = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    createdAt: z.iso.datetime(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "Notification" });
 
 /** What an account was told. */
 export function notificationRoutes(app: App, engine: Engine): void {

@@ -15,13 +15,15 @@ const tags = ["accounts"];
 const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
 const instant = z.iso.datetime();
 
-const subscriptionSchema = z.object({
-  plan: z.string(),
-  startsAt: instant,
-  endsAt: instant.nullable(),
-  trialEndsAt: instant.nullable(),
-  catalogVersion: z.int().nullable(),
-});
+const subscriptionSchema = z
+  .object({
+    plan: z.string(),
+    startsAt: instant,
+    endsAt: instant.nullable(),
+    trialEndsAt: instant.nullable(),
+    catalogVersion: z.int().nullable(),
+  })
+  .meta({ id: "Subscription" });
 
 const historySchema = z.object({
   account: z.string(),

@@ -25,42 +25,44 @@ const estimateLine = z.object({
   estimateBasis: z.enum(["current_month_usage_window", "month_average_at_current_storage_bytes"]),
 });
 
-export const usageSchema = z.object({
-  account: z.string(),
-  plan: z.string(),
-  asOf: instant,
-  windows: z.object({ day: window, month: window }),
-  usage: z.object({ meters: z.object({ day: quantities, month: quantities }) }),
-  meters: z.array(
-    z.object({
-      meter: z.string(),
-      unit: z.string(),
-      kind: z.enum(["counter", "gauge"]),
-      period: z.enum(["day", "month"]).nullable(),
-      used: quantity,
-      reserved: quantity,
-      limit: quantity.nullable(),
-      remaining: quantity.nullable(),
-      percent: z.number().nullable(),
-      state: limitStateSchema,
-      source: z.enum(["plan", "cap"]).nullable(),
-      resetsAt: instant.nullable(),
-      projectedExhaustionAt: instant.nullable(),
-      stranded: quantity,
-    }),
-  ),
-  usageCaps: z.array(capSchema),
-  billingEstimate: z.object({
-    currency: z.string(),
+export const usageSchema = z
+  .object({
+    account: z.string(),
     plan: z.string(),
-    paidOveragesEnabled: z.boolean(),
-    subscriptionUsdMicrosPerMonth: quantity,
-    currentMonthOverageUsdMicros: quantity,
-    estimatedMonthlyTotalUsdMicros: quantity,
-    lineItems: z.array(estimateLine),
-    nextActions: z.array(z.string()),
-  }),
-});
+    asOf: instant,
+    windows: z.object({ day: window, month: window }),
+    usage: z.object({ meters: z.object({ day: quantities, month: quantities }) }),
+    meters: z.array(
+      z.object({
+        meter: z.string(),
+        unit: z.string(),
+        kind: z.enum(["counter", "gauge"]),
+        period: z.enum(["day", "month"]).nullable(),
+        used: quantity,
+        reserved: quantity,
+        limit: quantity.nullable(),
+        remaining: quantity.nullable(),
+        percent: z.number().nullable(),
+        state: limitStateSchema,
+        source: z.enum(["plan", "cap"]).nullable(),
+        resetsAt: instant.nullable(),
+        projectedExhaustionAt: instant.nullable(),
+        stranded: quantity,
+      }),
+    ),
+    usageCaps: z.array(capSchema),
+    billingEstimate: z.object({
+      currency: z.string(),
+      plan: z.string(),
+      paidOveragesEnabled: z.boolean(),
+      subscriptionUsdMicrosPerMonth: quantity,
+      currentMonthOverageUsdMicros: quantity,
+      estimatedMonthlyTotalUsdMicros: quantity,
+      lineItems: z.array(estimateLine),
+      nextActions: z.array(z.string()),
+    }),
+  })
+  .meta({ id: "Usage" });
 
 /** What an account has used. Over time: history.ts. */
 export function usageRoutes(app: App, engine: Engine): void {

@@ -15,25 +15,29 @@ const tags = ["webhooks"];
 const instant = z.iso.datetime();
 const deliveryParams = webhookParams.extend({ deliveryId: opaqueId });
 
-const attemptSchema = z.object({
-  number: z.int(),
-  at: instant,
-  latencyMs: z.int().nullable(),
-  statusCode: z.int().nullable(),
-  error: z.string().nullable(),
-  answer: z.string().nullable(),
-});
-const deliverySchema = z.object({
-  id: z.string(),
-  messageId: z.string(),
-  type: z.string(),
-  status: z.enum(["pending", "delivered", "failed"]),
-  createdAt: instant,
-  finishedAt: instant.nullable(),
-  nextAttemptAt: instant.nullable(),
-  attemptCount: z.int(),
-  attempts: z.array(attemptSchema),
-});
+const attemptSchema = z
+  .object({
+    number: z.int(),
+    at: instant,
+    latencyMs: z.int().nullable(),
+    statusCode: z.int().nullable(),
+    error: z.string().nullable(),
+    answer: z.string().nullable(),
+  })
+  .meta({ id: "DeliveryAttempt" });
+const deliverySchema = z
+  .object({
+    id: z.string(),
+    messageId: z.string(),
+    type: z.string(),
+    status: z.enum(["pending", "delivered", "failed"]),
+    createdAt: instant,
+    finishedAt: instant.nullable(),
+    nextAttemptAt: instant.nullable(),
+    attemptCount: z.int(),
+    attempts: z.array(attemptSchema),
+  })
+  .meta({ id: "Delivery" });
 const withPayloadSchema = deliverySchema.extend({ payload: z.string() });
 
 function toAnswer(delivery: Delivery): z.infer<typeof deliverySchema> {

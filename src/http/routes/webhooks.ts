@@ -15,18 +15,20 @@ const tags = ["webhooks"];
 const instant = z.iso.datetime();
 export const webhookParams = z.object({ id: opaqueId });
 
-const webhookSchema = z.object({
-  id: z.string(),
-  url: z.string(),
-  events: z.array(z.string()),
-  description: z.string().nullable(),
-  status: z.enum(["enabled", "disabled"]),
-  disabledAt: instant.nullable(),
-  disabledReason: z.enum(["failing", "gone"]).nullable(),
-  firstFailureAt: instant.nullable(),
-  previousSecretUntil: instant.nullable(),
-  createdAt: instant,
-});
+const webhookSchema = z
+  .object({
+    id: z.string(),
+    url: z.string(),
+    events: z.array(z.string()),
+    description: z.string().nullable(),
+    status: z.enum(["enabled", "disabled"]),
+    disabledAt: instant.nullable(),
+    disabledReason: z.enum(["failing", "gone"]).nullable(),
+    firstFailureAt: instant.nullable(),
+    previousSecretUntil: instant.nullable(),
+    createdAt: instant,
+  })
+  .meta({ id: "Webhook" });
 const withSecretSchema = webhookSchema.extend({ secret: z.string() });
 
 function toAnswer(webhook: Webhook, now: number): z.infer<typeof webhookSchema> {
