@@ -13,6 +13,7 @@ import { forgetOldDeliveries } from "./forget-deliveries.ts";
 import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
 import { forgetOldLeases } from "./forget-leases.ts";
+import { forgetOldObjectRequests } from "./forget-object-requests.ts";
 import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
@@ -31,6 +32,7 @@ const JOBS: readonly Job[] = [
   forgetEvents,
   forgetKeys,
   forgetOldLeases,
+  forgetOldObjectRequests,
   forgetOldDeliveries,
   checkInvariants,
 ];

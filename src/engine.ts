@@ -24,6 +24,7 @@ import { randomBase62 } from "./kernel/ids.ts";
 import { bookOwn } from "./ledger/book-own.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
+import { ObjectRequests } from "./ledger/object-requests.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
 import { readingsBooked, rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
@@ -63,6 +64,7 @@ export class Engine {
   /** The versions of the catalogue: what a month is priced by. */
   readonly catalogs: CatalogHistory;
   readonly invoices: Invoicing;
+  readonly objectRequests: ObjectRequests;
   readonly upkeep: LedgerUpkeep;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
@@ -95,7 +97,9 @@ export class Engine {
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
-    const own = { db: postgres.db, unbooked, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellCrossings };
+    this.objectRequests = new ObjectRequests(postgres.db, unbooked.source, this.#onTrouble);
+    const copies = { unbooked, objectRequests: this.objectRequests };
+    const own = { db: postgres.db, ...copies, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellCrossings };
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
@@ -204,6 +208,7 @@ export class Engine {
     const now = this.clock.now();
     const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
     for (const account of outdated) await this.#loader.refresh(account, now);
+    await this.objectRequests.book(now);
   }
 
   async #bookAll(): Promise<void> {

@@ -7,6 +7,7 @@ import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { hasLived, openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
+import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
 import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
@@ -29,6 +30,7 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   db: Db;
   counters: Counters;
   unbooked: UnbookedTotals;
+  objectRequests: ObjectRequests;
   recall: Recall;
   catalog: CatalogSource;
   storageMeter: string;

@@ -1,9 +1,10 @@
 import type { Counted, Operation } from "../counters/check-call.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
-import { placeOfObject } from "./operation.ts";
+import type { GateStores } from "./account-loader.ts";
+import { NO_OBJECT, placeOfObject } from "./operation.ts";
 
 /** Keeps this process' copy of what is about to be acknowledged: with Redis' it is the second one until Postgres has it. */
-export function acknowledge(unbooked: UnbookedTotals, operation: Operation, reply: Counted): void {
+export function acknowledge({ unbooked, objectRequests }: GateStores, operation: Operation, reply: Counted): void {
   if (operation.mode === "peek" || operation.mode === "reserve") return;
   const { account, source, place, usage, storage, hour, now } = operation;
   const { header, objectBefore, objectAfter, integral } = reply;
@@ -11,6 +12,7 @@ export function acknowledge(unbooked: UnbookedTotals, operation: Operation, repl
   for (const [meter, quantity] of usage) {
     if (quantity > 0) unbooked.add(account, source, header.epoch, bucket, place, meter, quantity);
   }
+  if (operation.object !== NO_OBJECT) objectRequests.count(account, operation.object, usage, now);
   if (!storage || objectBefore === objectAfter) return;
   const { epoch, objectSeq: seq } = header;
   unbooked.setLevel({ account, meter: storage.meter, ...placeOfObject(operation.object), bytes: objectAfter, epoch, seq, at: now });

@@ -95,7 +95,7 @@ export class Decider {
           );
         case "allowed":
         case "denied":
-          if (reply.status === "allowed") acknowledge(stores.unbooked, operation, reply);
+          if (reply.status === "allowed") acknowledge(stores, operation, reply);
           acknowledgeKey(stores.unbooked, operation, reply);
           return this.#answer(request, operation, reply, now);
       }

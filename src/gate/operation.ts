@@ -10,6 +10,9 @@ import { TTL_SECONDS_DEFAULT, type CheckRequest } from "./check-request.ts";
 
 export const hourOf = (now: number): number => Math.floor(now / HOUR_MS) * HOUR_MS;
 
+/** The field of an operation that names no object. */
+export const NO_OBJECT = "//";
+
 /** Makes a request what the script takes. Throws `validation_failed`; reads nothing and counts nothing. */
 export function toOperation(
   { catalog, unbooked, storageMeter }: GateStores,
@@ -27,7 +30,7 @@ export function toOperation(
     source: unbooked.source,
     place,
     usage: usageOf(catalog.catalog, request),
-    object: request.object === undefined ? "//" : `${place}/${request.object}`,
+    object: request.object === undefined ? NO_OBJECT : `${place}/${request.object}`,
     storage: storageOf(request, storageMeter),
     payloadBytes: request.payloadBytes ?? null,
     decisionId: newId("dec"),

@@ -29,7 +29,7 @@ export class QuickChecks {
     if (!known || !this.#suits(request, known, now)) return null;
     const usage = usageOf(this.#stores.catalog.catalog, request);
     const meters = metersOf(usage, known);
-    return meters && this.#count(request, usage, known, meters);
+    return meters && this.#count(request, usage, known, meters, now);
   }
 
   /** Remembers what a full decision has shown. */
@@ -46,12 +46,13 @@ export class QuickChecks {
   }
 
   async #count(
-    { account, service = "", namespace = "" }: CheckRequest,
+    { account, service = "", namespace = "", object }: CheckRequest,
     usage: readonly (readonly [string, number])[],
     known: KnownAccount,
     meters: readonly KnownMeter[],
+    now: number,
   ): Promise<Decision | null> {
-    const { counters, unbooked, recall } = this.#stores;
+    const { counters, unbooked, objectRequests, recall } = this.#stores;
     const { generation } = recall;
     const place = `${service}/${namespace}`;
     let { source } = unbooked;
@@ -77,6 +78,7 @@ export class QuickChecks {
     for (const [meter, quantity] of usage) {
       if (quantity > 0) unbooked.add(account, source, known.epoch, known.bucket, place, meter, quantity);
     }
+    if (object !== undefined) objectRequests.count(account, `${place}/${object}`, usage, now);
     return { allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(usage, meters, rooms) };
   }
 }

@@ -136,9 +136,21 @@ export class EventRecorder {
         throw error;
       });
       full ||= booked === null;
+      if (booked !== null) this.#countObjects(part, booked);
       undecided.push(...(booked === null ? part : settle(part, booked, tally)));
     }
     return { undecided, full };
+  }
+
+  #countObjects(events: readonly DatedEvent[], booked: ReadonlyMap<string, BookedEvents>): void {
+    for (const { counted } of booked.values()) {
+      for (const place of counted) {
+        const event = events[place];
+        if (!event || event.object === null) continue;
+        const { account, service, namespace, object, usage, at } = event;
+        this.#stores.objectRequests.count(account, `${service}/${namespace}/${object}`, usage, at);
+      }
+    }
   }
 }
 

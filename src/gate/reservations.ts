@@ -5,7 +5,7 @@ import { objectLevel } from "../ledger/ledger-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { ENDING_KEPT_MS } from "./check.ts";
 import type { SettleRequest } from "./check-request.ts";
-import { accountOfReservation, countersOf, hourOf, placeOfObject } from "./operation.ts";
+import { accountOfReservation, countersOf, hourOf, NO_OBJECT, placeOfObject } from "./operation.ts";
 
 const ROUNDS_MAX = 8;
 
@@ -106,9 +106,10 @@ async function lostOrUnknown({ db }: GateStores, account: string, id: string, no
   return (await findAccount(db, account, now)) ? expired(id) : notFound(`Reservation ${id}`);
 }
 
-function keepCopy({ unbooked, storageMeter }: GateStores, { account, source, now }: Ending, ended: Ended): void {
+function keepCopy({ unbooked, objectRequests, storageMeter }: GateStores, { account, source, now }: Ending, ended: Ended): void {
   const { header, bucket, place, usage, object, objectBefore, objectAfter, gauge } = ended;
   for (const [meter, quantity] of usage) unbooked.add(account, source, header.epoch, bucket, place, meter, quantity);
+  if (object !== NO_OBJECT) objectRequests.count(account, object, usage, now);
   if (objectBefore === objectAfter) return;
   unbooked.setLevel({
     account,

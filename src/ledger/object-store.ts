@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { iso } from "../kernel/window.ts";
 import { reachPostgres, type Db } from "../stores/database.ts";
 
 /** Which object, of which account and gauge. */
@@ -23,43 +24,59 @@ export async function objectLevels(db: Db, account: string, meter: string, place
   return rows.map((row) => Number(row.bytes ?? 0));
 }
 
-/** An object's booked size. `changedAt` is epoch ms. */
-export interface SizedObject extends ObjectPlace {
+/** An object with what it stores and how often it was asked for in the billing month. */
+export interface ListedObject extends ObjectPlace {
   bytes: number;
-  changedAt: number;
+  requests: number;
+  /** When its size changed last, epoch ms; null where nothing was ever stored. */
+  changedAt: number | null;
 }
 
 export interface ObjectsQuery {
   account: string;
   meter: string;
+  /** When the account's billing month began, epoch ms. */
+  monthStart: number;
   service: string | null;
   namespace: string | null;
-  /** `bytes`: the largest first. `change`: the one that changed last first. */
-  by: "bytes" | "change";
-  /** The last object of the page before, and the figure it stood at (bytes, or epoch ms). */
+  /** `bytes`: objects that store anything, the largest first. `requests`: those that were asked for in the month, the busiest first. */
+  by: "bytes" | "requests";
+  /** The last object of the page before, and the figure it stood at. */
   after: (ObjectPlace & { figure: number }) | null;
   limit: number;
 }
 
-/** Objects that store anything, in order. */
-export async function sizedObjects(db: Db, query: ObjectsQuery): Promise<SizedObject[]> {
-  const { account, meter, service, namespace, by, after, limit } = query;
-  // Whole milliseconds: a cursor in microseconds would not survive the way through JavaScript's dates.
-  const figure = by === "bytes" ? sql`o.bytes` : sql`floor(extract(epoch from o.updated_at) * 1000)::bigint`;
-  const from =
+/** An account's objects, in order, as far as they are booked. */
+export async function listObjects(db: Db, query: ObjectsQuery): Promise<ListedObject[]> {
+  const { account, meter, monthStart, service, namespace, by, after, limit } = query;
+  const inMonth = sql`r.month_start >= ${iso(monthStart)}::timestamptz`;
+  const sameObject = sql`r.account = l.account and r.service = l.service and r.namespace = l.namespace and r.object = l.object`;
+  const listed =
+    by === "bytes"
+      ? sql`select l.bytes as figure, l.service, l.namespace, l.object, l.bytes, coalesce(r.requests, 0) as requests, l.updated_at
+            from object_levels l left join object_requests r on ${sameObject} and ${inMonth}
+            where l.account = ${account} and l.meter = ${meter} and l.bytes > 0 and l.object <> ''`
+      : sql`select r.requests as figure, r.service, r.namespace, r.object, coalesce(l.bytes, 0) as bytes, r.requests, l.updated_at
+            from object_requests r left join object_levels l on ${sameObject} and l.meter = ${meter}
+            where r.account = ${account} and ${inMonth}`;
+  const following =
     after === null
       ? sql`true`
-      : sql`(${figure}, o.service, o.namespace, o.object) < (${after.figure}::bigint, ${after.service}, ${after.namespace}, ${after.object})`;
+      : sql`(o.figure, o.service, o.namespace, o.object) < (${after.figure}::bigint, ${after.service}, ${after.namespace}, ${after.object})`;
   const { rows } = await reachPostgres(
-    sql<{ service: string; namespace: string; object: string; bytes: bigint; updated_at: Date }>`
-      select o.service, o.namespace, o.object, o.bytes, o.updated_at
-      from object_levels o
-      where o.account = ${account} and o.meter = ${meter} and o.bytes > 0 and o.object <> ''
-        and (${service}::text is null or o.service = ${service}) and (${namespace}::text is null or o.namespace = ${namespace})
-        and ${from}
-      order by ${figure} desc, o.service desc, o.namespace desc, o.object desc limit ${limit}`.execute(db),
+    sql<{ service: string; namespace: string; object: string; bytes: bigint; requests: bigint; updated_at: Date | null }>`
+      select o.service, o.namespace, o.object, o.bytes, o.requests, o.updated_at
+      from (${listed}) o
+      where (${service}::text is null or o.service = ${service}) and (${namespace}::text is null or o.namespace = ${namespace})
+        and ${following}
+      order by o.figure desc, o.service desc, o.namespace desc, o.object desc limit ${limit}`.execute(db),
   );
-  return rows.map(({ bytes, updated_at: changed, ...place }) => ({ ...place, bytes: Number(bytes), changedAt: changed.getTime() }));
+  return rows.map(({ bytes, requests, updated_at: changed, ...place }) => ({
+    ...place,
+    bytes: Number(bytes),
+    requests: Number(requests),
+    changedAt: changed?.getTime() ?? null,
+  }));
 }
 
 /** Names of a namespace's objects that are booked as storing something, after `after`, in the order of their UTF-8 bytes. */

@@ -4,12 +4,13 @@
  */
 import type { ColumnType, GeneratedAlways } from "kysely";
 import type { GuardTables } from "./schema-guards.ts";
+import type { ObjectTables } from "./schema-objects.ts";
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 /** A column that has a default: it may be left out when a row is made. */
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface Database extends GuardTables {
+export interface Database extends GuardTables, ObjectTables {
   accounts: {
     account: string;
     name: string | null;
@@ -209,17 +210,6 @@ export interface Database extends GuardTables {
     type: string;
     data: ColumnType<unknown, string, never>;
     created_at: Timestamp;
-  };
-  object_levels: {
-    account: string;
-    meter: string;
-    service: string;
-    namespace: string;
-    object: string;
-    bytes: bigint;
-    epoch: bigint;
-    seq: bigint;
-    updated_at: Timestamp;
   };
   recalls: {
     only_row: Defaulted<boolean>;

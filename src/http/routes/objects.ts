@@ -5,8 +5,8 @@ import { STORAGE_METER, type Engine } from "../../engine.ts";
 import { notFound } from "../../kernel/errors.ts";
 import { NAMESPACE_PATTERN, SERVICE_PATTERN } from "../../kernel/ids.ts";
 import { percentOf } from "../../kernel/quantity.ts";
-import { iso } from "../../kernel/window.ts";
-import { sizedObjects, type ObjectsQuery, type SizedObject } from "../../ledger/object-store.ts";
+import { iso, monthWindow } from "../../kernel/window.ts";
+import { listObjects, type ListedObject, type ObjectsQuery } from "../../ledger/object-store.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
 import { decodeCursor, encodeCursor, pageLimit, pageOf, pageQuerySchema } from "../page.ts";
@@ -18,7 +18,8 @@ const objectSchema = z.object({
   storageBytes: z.int(),
   ceilingBytes: z.int().nullable(),
   percent: z.number().nullable(),
-  changedAt: z.iso.datetime(),
+  requests: z.int(),
+  changedAt: z.iso.datetime().nullable(),
 });
 
 const query = pageQuerySchema.extend({
@@ -27,7 +28,7 @@ const query = pageQuerySchema.extend({
   sort: z.enum(["storage", "requests"]).default("storage"),
 });
 
-/** Which objects store most. */
+/** Which objects store most, and which are asked for most. */
 export function objectRoutes(app: App, engine: Engine): void {
   app.route({
     method: "GET",
@@ -35,42 +36,39 @@ export function objectRoutes(app: App, engine: Engine): void {
     ...allow("account", "read_only", "admin", "data_plane"),
     schema: {
       tags: ["usage"],
-      summary: "The account's objects with the bytes they store and their ceiling, the largest first",
+      summary: "The account's objects with the bytes they store, their ceiling and their requests, the largest or the busiest first",
       description:
-        "Requests are counted by service and namespace, not by object: `sort=requests` orders by the last change of size instead, and `sortedBy` says so.",
+        "`sort=storage`: objects that store anything, the largest first. `sort=requests`: objects that were asked for in this billing month, the busiest first. `requests` are the `state_requests` of this month whose check, settlement or event named the object; what is spent out of a lease names none. They are a statistic, by which nothing is billed: what other processes counted within the last half minute may be missing. `changedAt` is the last change of size, null where nothing was ever stored.",
       querystring: query,
       response: {
-        200: z.object({ objects: z.array(objectSchema), sortedBy: z.enum(["storage", "lastChange"]), nextCursor: z.string().nullable() }),
+        200: z.object({ objects: z.array(objectSchema), sortedBy: z.enum(["storage", "requests"]), nextCursor: z.string().nullable() }),
       },
     },
     handler: async (request) => {
       const { service, namespace, sort, cursor } = request.query;
       const account = accountOf(request);
-      const found = await findAccount(engine.walled, account, engine.clock.now());
+      const now = engine.clock.now();
+      const found = await findAccount(engine.walled, account, now);
       if (!found) throw notFound(`Account ${account}`);
       const ceilingBytes = findPlan(engine.catalog, found.plan)?.ceilings["stateSqliteStorageBytesPerObject"] ?? null;
-      const by = sort === "storage" ? "bytes" : "change";
+      const by = sort === "storage" ? "bytes" : "requests";
       const limit = pageLimit(request.query);
-      // Sizes are answered from the ledger: it must hold every answered check first.
-      await engine.bookAccount(account);
+      // The ledger answers: it must hold every answered check first.
+      await Promise.all([engine.bookAccount(account), engine.objectRequests.book(now)]);
       const where = { account, meter: STORAGE_METER, service: service ?? null, namespace: namespace ?? null };
-      const objects = await sizedObjects(engine.walled, { ...where, by, after: afterOf(cursor), limit: limit + 1 });
+      const monthStart = monthWindow(now, found.calendar).start;
+      const objects = await listObjects(engine.walled, { ...where, monthStart, by, after: afterOf(cursor), limit: limit + 1 });
       const { rows, nextCursor } = pageOf(objects, limit, (last) => encodeCursor(cursorParts(last, by)));
       return {
         objects: rows.map((o) => toAnswer(o, ceilingBytes)),
-        sortedBy: sort === "storage" ? ("storage" as const) : ("lastChange" as const),
+        sortedBy: sort,
         nextCursor,
       };
     },
   });
 }
 
-const cursorParts = (o: SizedObject, by: ObjectsQuery["by"]): (string | number)[] => [
-  by === "bytes" ? o.bytes : o.changedAt,
-  o.service,
-  o.namespace,
-  o.object,
-];
+const cursorParts = (o: ListedObject, by: ObjectsQuery["by"]): (string | number)[] => [o[by], o.service, o.namespace, o.object];
 
 function afterOf(cursor: string | undefined): ObjectsQuery["after"] {
   const parts = decodeCursor(cursor, 4);
@@ -85,7 +83,7 @@ function afterOf(cursor: string | undefined): ObjectsQuery["after"] {
 }
 
 const toAnswer = (
-  { service, namespace, object, bytes, changedAt }: SizedObject,
+  { service, namespace, object, bytes, requests, changedAt }: ListedObject,
   ceilingBytes: number | null,
 ): z.infer<typeof objectSchema> => ({
   service,
@@ -94,5 +92,6 @@ const toAnswer = (
   storageBytes: bytes,
   ceilingBytes,
   percent: percentOf(bytes, ceilingBytes),
-  changedAt: iso(changedAt),
+  requests,
+  changedAt: changedAt === null ? null : iso(changedAt),
 });
