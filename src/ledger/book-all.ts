@@ -43,7 +43,8 @@ function* batches(totals: readonly BucketTotal[], keys: readonly AnsweredKey[]):
       yield batch;
       batch = { totals: [], keys: [] };
     }
-    batch = { totals: [...batch.totals, ...next.totals], keys: [...batch.keys, ...next.keys] };
+    for (const total of next.totals) batch.totals.push(total);
+    for (const key of next.keys) batch.keys.push(key);
   }
   yield batch;
 }

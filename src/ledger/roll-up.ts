@@ -10,6 +10,8 @@ import type { Copies } from "./unbooked.ts";
 
 /** Accounts booked together. More make longer statements and longer locks, fewer make more trips. */
 const ACCOUNTS_PER_BATCH = 200;
+/** While Postgres books one, Redis is asked for the next: one after the other each waits for half of the time. */
+const BATCHES_AT_ONCE = 2;
 
 export interface RollUpReport {
   accounts: number;
@@ -49,12 +51,19 @@ export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpR
 
 /** One server's accounts: what ails it keeps no other server's usage from being booked. */
 async function rollUpServer(stores: RollUpStores, dirty: string[], now: number, report: RollUpReport): Promise<void> {
-  for (let i = 0; i < dirty.length; i += ACCOUNTS_PER_BATCH) {
-    const part = await rollUpAccounts(stores, dirty.slice(i, i + ACCOUNTS_PER_BATCH), now);
-    report.accounts += part.accounts;
-    report.rows += part.rows;
-    report.outdated.push(...part.outdated);
-  }
+  const batches = Array.from({ length: Math.ceil(dirty.length / ACCOUNTS_PER_BATCH) }, (_, i) =>
+    dirty.slice(i * ACCOUNTS_PER_BATCH, (i + 1) * ACCOUNTS_PER_BATCH),
+  );
+  const lane = async (): Promise<void> => {
+    for (let batch = batches.shift(); batch; batch = batches.shift()) {
+      const part = await rollUpAccounts(stores, batch, now);
+      report.accounts += part.accounts;
+      report.rows += part.rows;
+      report.outdated.push(...part.outdated);
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: BATCHES_AT_ONCE }, lane));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 const readings = new WeakMap<Db, Set<Promise<unknown>>>();
@@ -90,7 +99,7 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
     if (reached.some(({ limits }) => limits === "")) outdated.add(account);
   }
   onStep("told");
-  await Promise.all(collected.map((c) => markBooked(redis, keys, c)));
+  await markBooked(redis, keys, collected);
   onStep("let go");
   return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
 }

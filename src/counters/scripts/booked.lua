@@ -1,38 +1,51 @@
--- Forgets what Postgres now holds. The marks go only if nothing has changed since they were read.
--- KEYS  1 state  2 changed objects  3 idempotency keys to be booked  4 dirty  5 crossings  then the totals of hours that can receive no more
--- ARGV  1 account  2 changes as read  3 number of booked objects  4 number of booked keys  5 number of told crossings
+-- Forgets what Postgres now holds of accounts. The marks go only if nothing has changed since they were read.
+-- KEYS  by account: state, changed objects, idempotency keys to be booked, dirty, crossings, then the totals of hours that can receive no more
+-- ARGV  by account: its name, changes as read, number of booked objects, of booked keys, of told crossings, of closed hours
 --       then object field, value as read …  then idempotency field …  then crossing field, value as read …  then the closed hours ms
--- Answers 1 when the account is clean, 0 when it has changed meanwhile and stays dirty.
-local objects, keys, crossings = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local arg = 6
-for _ = 1, objects do
-  if redis.call('HGET', KEYS[2], ARGV[arg]) == ARGV[arg + 1] then redis.call('HDEL', KEYS[2], ARGV[arg]) end
-  arg = arg + 2
-end
-for _ = 1, keys do
-  redis.call('HDEL', KEYS[3], ARGV[arg])
-  arg = arg + 1
-end
-for _ = 1, crossings do
-  if redis.call('HGET', KEYS[5], ARGV[arg]) == ARGV[arg + 1] then redis.call('HDEL', KEYS[5], ARGV[arg]) end
-  arg = arg + 2
-end
-local packed = redis.call('HGET', KEYS[1], 'h')
-local h = packed and unpack_header(packed)
-if (packed and int(h[H_CHANGES]) or '0') ~= ARGV[2] then return 0 end
-if #ARGV >= arg then
-  local hours, key = redis.call('HGET', KEYS[1], 'hours') or '', 6
-  for i = arg, #ARGV do
-    hours = string.gsub(hours, ARGV[i] .. ',', '')
-    redis.call('DEL', KEYS[key])
-    key = key + 1
+-- Answers by account 1 when it is clean, 0 when it has changed meanwhile and stays dirty.
+local answer, at, arg = {}, 1, 1
+
+-- Removes fields that still hold what was read of them.
+local function forget(key, from, count)
+  for i = from, from + 2 * count - 2, 2 do
+    if redis.call('HGET', key, ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', key, ARGV[i]) end
   end
-  if packed then redis.call('HSET', KEYS[1], 'hours', hours) end
 end
-if redis.call('HLEN', KEYS[2]) > 0 or redis.call('HLEN', KEYS[3]) > 0 or redis.call('HLEN', KEYS[5]) > 0 then return 0 end
-redis.call('SREM', KEYS[4], ARGV[1])
-if packed then
-  h[H_DIRTY] = 0
-  redis.call('HSET', KEYS[1], 'h', pack_header(h, run_of(packed)))
+
+local function clean(at, account, changes, hours_from, hours)
+  local state, objects, keys, dirty, crossings = KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[at + 3], KEYS[at + 4]
+  local packed = redis.call('HGET', state, 'h')
+  local h = packed and unpack_header(packed)
+  if (packed and int(h[H_CHANGES]) or '0') ~= changes then return 0 end
+  if hours > 0 then
+    local list = redis.call('HGET', state, 'hours') or ''
+    for i = 0, hours - 1 do
+      list = string.gsub(list, ARGV[hours_from + i] .. ',', '')
+      redis.call('DEL', KEYS[at + 5 + i])
+    end
+    if packed then redis.call('HSET', state, 'hours', list) end
+  end
+  if redis.call('HLEN', objects) > 0 or redis.call('HLEN', keys) > 0 or redis.call('HLEN', crossings) > 0 then return 0 end
+  redis.call('SREM', dirty, account)
+  if packed then
+    h[H_DIRTY] = 0
+    redis.call('HSET', state, 'h', pack_header(h, run_of(packed)))
+  end
+  return 1
 end
-return 1
+
+while arg <= #ARGV do
+  local account, changes = ARGV[arg], ARGV[arg + 1]
+  local objects, keys, crossings, hours = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
+  arg = arg + 6
+  forget(KEYS[at + 1], arg, objects)
+  arg = arg + 2 * objects
+  for i = arg, arg + keys - 1 do redis.call('HDEL', KEYS[at + 2], ARGV[i]) end
+  arg = arg + keys
+  forget(KEYS[at + 4], arg, crossings)
+  arg = arg + 2 * crossings
+  answer[#answer + 1] = clean(at, account, changes, arg, hours)
+  arg = arg + hours
+  at = at + 5 + hours
+end
+return answer

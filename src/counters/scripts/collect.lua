@@ -1,30 +1,52 @@
--- Reads what an account has to book, all at one moment.
--- KEYS  1 state  2 changed objects  3 idempotency keys to be booked  4 crossings  then the totals of the receiving hours
--- ARGV  1 the hours as read before  2 objects wanted, about  3 idempotency keys wanted, about
--- Answers {header or '', what the limits follow from, objects, keys, crossings, totals …}, from objects on each a flat list of fields
--- and values; {} when an hour has begun since.
-if (redis.call('HGET', KEYS[1], 'hours') or '') ~= ARGV[1] then return {} end
--- The next check of the account goes the whole way and notes the change: booked.lua must see that there was one. So the quick path, which
--- notes none, is closed from here until then.
-redis.call('HDEL', KEYS[1], 'g')
-local packed = redis.call('HGET', KEYS[1], 'h')
-if packed then
-  -- Thresholds that were reached the quick way, which notes nothing.
-  local h, all, rooms = unpack_header(packed), redis.call('HGETALL', KEYS[1]), {}
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'q:' then rooms[string.sub(all[i], 3)] = all[i + 1] end
-  end
-  for i = 1, #all, 2 do
-    local name = string.sub(all[i], 3)
-    if string.sub(all[i], 1, 2) == 'm:' and rooms[name] then note_crossing(h, read_meter(all[i + 1], rooms[name]), name, KEYS[4]) end
+-- Reads what accounts have to book, each all at one moment.
+-- KEYS  by account: state, changed objects, idempotency keys to be booked, crossings, then the totals of the receiving hours it is thought to have
+-- ARGV  1 objects wanted, about  2 idempotency keys wanted, about  3 fields and values read after which the rest is left to another call
+--       then by account: the hours it is thought to have, how many they are
+-- Answers by account {header or '', what the limits follow from, objects, keys, crossings, totals …}, from objects on each a flat list of
+-- fields and values; its hours where they are others; 0 where it was left.
+local left, answer = tonumber(ARGV[3]), {}
+
+-- Thresholds that were reached the quick way, which notes nothing.
+local function note_quick(state, h, marked, crossings)
+  -- Loaded by a release that did not write which meters have a threshold: any may.
+  if not marked then marked = string.gsub(table.concat(redis.call('HKEYS', state), ','), 'm:', '') end
+  local names, rooms = split(marked, ','), {}
+  for i, name in ipairs(names) do rooms[i] = 'q:' .. name end
+  rooms = redis.call('HMGET', state, unpack(rooms))
+  for i, name in ipairs(names) do
+    local packed = rooms[i] and redis.call('HGET', state, 'm:' .. name)
+    if packed then note_crossing(h, read_meter(packed, rooms[i]), name, crossings) end
   end
 end
-local answer = {
-  packed or '',
-  redis.call('HGET', KEYS[1], 'limits') or '',
-  redis.call('HSCAN', KEYS[2], 0, 'COUNT', ARGV[2])[2],
-  redis.call('HSCAN', KEYS[3], 0, 'COUNT', ARGV[3])[2],
-  redis.call('HGETALL', KEYS[4]),
-}
-for i = 5, #KEYS do answer[i + 1] = redis.call('HGETALL', KEYS[i]) end
+
+local function read(at, hours, packed, limits, marked)
+  local state, crossings = KEYS[at], KEYS[at + 3]
+  -- The next check of the account goes the whole way and notes the change: booked.lua must see that there was one. So the quick path,
+  -- which notes none, is closed from here until then.
+  redis.call('HDEL', state, 'g')
+  if packed then note_quick(state, unpack_header(packed), marked, crossings) end
+  local found = {
+    packed or '',
+    limits or '',
+    redis.call('HSCAN', KEYS[at + 1], 0, 'COUNT', ARGV[1])[2],
+    redis.call('HSCAN', KEYS[at + 2], 0, 'COUNT', ARGV[2])[2],
+    redis.call('HGETALL', crossings),
+  }
+  for i = 1, hours do found[5 + i] = redis.call('HGETALL', KEYS[at + 3 + i]) end
+  for i = 3, #found do left = left - #found[i] end
+  return found
+end
+
+local at = 1
+for arg = 4, #ARGV, 2 do
+  local hours = tonumber(ARGV[arg + 1])
+  if left <= 0 then
+    answer[#answer + 1] = 0
+  else
+    local state = redis.call('HMGET', KEYS[at], 'hours', 'h', 'limits', 'marked')
+    local present = state[1] or ''
+    answer[#answer + 1] = present == ARGV[arg] and read(at, hours, state[2], state[3], state[4]) or present
+  end
+  at = at + 4 + hours
+end
 return answer

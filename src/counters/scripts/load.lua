@@ -108,7 +108,7 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
-local writes, rooms, gauges, counters = {}, { 'g' }, {}, {}
+local writes, rooms, gauges, counters, marked = {}, { 'g' }, {}, {}, {}
 at_arg = 18
 for _ = 1, tonumber(ARGV[4]) do
   local name, gauge, level, arg = ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
@@ -122,6 +122,7 @@ for _ = 1, tonumber(ARGV[4]) do
   writes[#writes + 1] = 'm:' .. name
   writes[#writes + 1] = pack_meter(m)
   rooms[#rooms + 1] = 'q:' .. name
+  if not gauge and (m[MARK] ~= NONE or m[PERIOD_SLOTS + MARK] ~= NONE) then marked[#marked + 1] = name end
   if gauge then gauges[ARGV[at_arg]] = m else counters[ARGV[at_arg]] = m end
   at_arg = at_arg + 11
 end
@@ -147,6 +148,8 @@ if h[H_DIRTY] == 0 and redis.call('HLEN', KEYS[6]) > 0 then
   redis.call('SADD', KEYS[7], ARGV[#ARGV - 1])
   h[H_DIRTY] = 1
 end
+writes[#writes + 1] = 'marked'
+writes[#writes + 1] = table.concat(marked, ',')
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
 redis.call('HSET', KEYS[1], unpack(writes))
