@@ -3,6 +3,7 @@ import { defaultCatalog, mergeCatalog, withShippedOperations } from "./catalog/p
 import { applyCatalog, loadCatalog, type CatalogVersion } from "./catalog/catalog-store.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { CatalogHistory } from "./catalog/history-store.ts";
+import { Credits } from "./credits/credits.ts";
 import { examine } from "./doctor/examine.ts";
 import type { Finding } from "./doctor/finding.ts";
 import { vitals, type Vitals } from "./doctor/vitals.ts";
@@ -65,6 +66,7 @@ export class Engine {
   readonly catalogs: CatalogHistory;
   readonly invoices: Invoicing;
   readonly objectRequests: ObjectRequests;
+  readonly credits: Credits;
   readonly upkeep: LedgerUpkeep;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
@@ -94,6 +96,7 @@ export class Engine {
     this.catalogs = new CatalogHistory(postgres.db);
     const book = (account: string | null): Promise<unknown> => (account === null ? this.#bookAll() : this.bookAccount(account));
     this.invoices = new Invoicing({ db: postgres.walled, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
+    this.credits = new Credits(postgres.walled);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);

@@ -18,6 +18,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "weir invoices credit": [
     "weir invoices credit inv_fCVOkjoBrv8BNlzsNoxs --amount-usd-micros 500000 --reason outage --idempotency-key outage-2026-11-21",
   ],
+  "weir credits list": ["weir credits list --account acct_1"],
+  "weir credits show": ["weir credits show crg_fCVOkjoBrv8BNlzsNoxs"],
+  "weir credits grant": ["weir credits grant --amount-usd-micros 50000000 --idempotency-key order-7 --expires-at 2028-01-01T00:00:00Z"],
+  "weir credits void": ["weir credits void crg_fCVOkjoBrv8BNlzsNoxs"],
   "weir pricing": ["weir pricing state"],
   "weir simulate": ["weir simulate pro --account acct_demo --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"],
   "weir state list": ["weir state list --service service_1"],

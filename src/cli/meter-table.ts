@@ -29,6 +29,7 @@ export interface UsageAnswer {
   billingEstimate?: {
     subscriptionUsdMicrosPerMonth: number;
     currentMonthOverageUsdMicros: number;
+    creditsAppliedUsdMicros?: number;
     estimatedMonthlyTotalUsdMicros: number;
     nextActions?: string[];
   };

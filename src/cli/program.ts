@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   limits: { group: LOOK, summary: "caps that the account sets itself", load: () => import("./commands/limits.ts") },
   notifications: { group: LOOK, summary: "what the account was told", load: () => import("./commands/notifications.ts") },
   invoices: { group: LOOK, summary: "what the account is billed, line by line", load: () => import("./commands/invoices.ts") },
+  credits: { group: LOOK, summary: "prepaid credits, and what burned them", load: () => import("./commands/credits.ts") },
   pricing: { group: LOOK, summary: "plans, meters and prices", load: () => import("./commands/pricing.ts") },
   simulate: { group: LOOK, summary: "recorded usage priced under another plan", load: () => import("./commands/simulate.ts") },
   state: { group: STATE, summary: "namespaces, objects, keys, values and alarms", load: () => import("./commands/state.ts") },

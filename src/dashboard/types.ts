@@ -61,6 +61,7 @@ export interface Estimate {
   paidOveragesEnabled: boolean;
   subscriptionUsdMicrosPerMonth: number;
   currentMonthOverageUsdMicros: number;
+  creditsAppliedUsdMicros: number;
   estimatedMonthlyTotalUsdMicros: number;
   lineItems: EstimateLine[];
   nextActions: string[];

@@ -49,6 +49,7 @@ import { testClockRoutes } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { usageStreamRoutes } from "./routes/usage-stream.ts";
 import { creditNoteRoutes } from "./routes/credit-notes.ts";
+import { creditRoutes } from "./routes/credits.ts";
 import { deliveryRoutes } from "./routes/webhook-deliveries.ts";
 import { traceRequests } from "./tracing.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
@@ -183,6 +184,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   invoiceActionRoutes(app, engine);
   invoiceLineRoutes(app, engine);
   creditNoteRoutes(app, engine);
+  creditRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
   auditRoutes(app, engine);

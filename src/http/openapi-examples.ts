@@ -33,6 +33,7 @@ export const REQUEST_EXAMPLES: Readonly<Record<string, unknown>> = {
     quantity: 3_500_000,
   },
   putAccountsByAccountSubscription: { plan: "pro", effective: "now" },
+  postCredits: { amountUsdMicros: 50_000_000, name: "Order 7", expiresAt: "2028-01-01T00:00:00Z", idempotencyKey: "order-7" },
   postAccountsByAccountCorrections: {
     meter: "state_requests",
     quantity: -1,

@@ -12,6 +12,7 @@ export const TAGS: readonly { name: string; description: string }[] = [
   { name: "notifications", description: "What an account was told, such as thresholds that were reached." },
   { name: "webhooks", description: "Endpoints that are told, signed by the Standard Webhooks specification, and what was sent to them." },
   { name: "invoices", description: "What an account is billed; every line explains itself." },
+  { name: "credits", description: "Prepaid credits: what an account was granted, what is left of it, and what burned it." },
   { name: "pricing", description: "Plans, meters and prices; rating and simulation." },
   { name: "catalogue", description: "Meters, operations, plans and prices as versioned data." },
   { name: "accounts", description: "Accounts, their plans and their corrections (operator)." },
@@ -26,6 +27,7 @@ export const TAGS: readonly { name: string; description: string }[] = [
 export const PARAMETERS: Readonly<Record<string, string>> = {
   account: "The account, such as `acct_1`.",
   actor: "Only what was done with this key, by the key's id.",
+  credit: "The grant's id.",
   cursor: "`nextCursor` of the page before.",
   deliveryId: "The delivery's id, as the list of deliveries has it.",
   format: "`csv` for CSV, as `Accept: text/csv` asks for.",

@@ -1,16 +1,28 @@
 import type { BillingTerms } from "../accounts/billing-terms.ts";
 import { jsonAmount } from "../kernel/money.ts";
 import { iso, type Window } from "../kernel/window.ts";
+import type { CreditLeft } from "../rating/credits.ts";
 import { applyDiscounts, discountsAt, type AppliedDiscount } from "../rating/discount.ts";
 import { taxed, type TaxAmount } from "../rating/tax.ts";
+import { creditLines } from "./credit-lines.ts";
 import type { InvoiceBody, InvoiceLine, LineExplanation } from "./invoice.ts";
 import { amount } from "./line-text.ts";
 
-/** Takes the terms' discounts off what `lines` add up to, taxes the rest, and answers the whole invoice. */
-export function withTerms(lines: readonly InvoiceLine[], terms: BillingTerms, period: Window, currency: string): InvoiceBody {
+/** What an invoice is closed with. */
+export interface ClosedWith {
+  terms: BillingTerms;
+  /** What is left of the prepaid credits that cover its month. */
+  credits: readonly CreditLeft[];
+  period: Window;
+  currency: string;
+}
+
+/** Takes the terms' discounts off what `lines` add up to, then pays usage with credits, taxes the rest, and answers the whole invoice. */
+export function closed(lines: readonly InvoiceLine[], { terms, credits, period, currency }: ClosedWith): InvoiceBody {
   const place = { period: { start: iso(period.start), end: iso(period.end) }, currency };
   const discounts = applyDiscounts(sumOf(lines), discountsAt(terms.discounts, period.end)).map((d) => discountLine(d, place));
-  const before = [...lines, ...discounts];
+  const burned = creditLines({ lines, discountsUsdMicros: sumOf(discounts), grants: credits, ...place });
+  const before = [...lines, ...discounts, ...burned];
   const { taxes, taxUsdMicros } = taxed(sumOf(before), terms.taxes);
   const all = [...before, ...taxes.map((tax) => taxLine(tax, place))];
   return { currency, lines: all, totalUsdMicros: jsonAmount(sumOf(all)), taxUsdMicros: jsonAmount(taxUsdMicros) };

@@ -2,7 +2,8 @@ import type { BillingTerms } from "../accounts/billing-terms.ts";
 import { isPriced, type Plan } from "../catalog/catalog.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
-import { withTerms } from "./closing-lines.ts";
+import type { CreditLeft } from "../rating/credits.ts";
+import { closed } from "./closing-lines.ts";
 import { feeAhead, feeAheadSettled, prorationLines, type MonthAhead } from "./fee-lines.ts";
 import type { InvoiceBody } from "./invoice.ts";
 import { lateLines, type Billed } from "./late-lines.ts";
@@ -27,22 +28,24 @@ export interface InvoiceInput {
   feeBilled: bigint | null;
   earlier: readonly BilledMonth[];
   terms: BillingTerms;
+  /** What is left of the prepaid credits that cover the month. */
+  credits: readonly CreditLeft[];
 }
 
 /**
  * The invoice of a billing month: usage in arrears, changes of plan inside the month, the fee of the month to come, and what came late for
- * months before; then discounts and tax. A pure function: the upcoming invoice, the draft, the final one and a simulation all come out of
+ * months before; then discounts, prepaid credits and tax. A pure function: the upcoming invoice, the draft, the final one and a simulation all come out of
  * it, and the same input gives the same bytes. Null where there is nothing to say, as for an account on a free plan.
  */
 export function compose(input: InvoiceInput): InvoiceBody | null {
-  const { month, ahead, feeBilled, earlier, terms, period } = input;
+  const { month, ahead, feeBilled, earlier, terms, credits, period } = input;
   const lines = [
     ...feeAhead(ahead),
     ...(month ? [...feeAheadSettled(month, feeBilled), ...prorationLines(month), ...usageLines(month)] : []),
     ...earlier.flatMap((before) => lateLines(before.month, before.billed)),
   ];
   if (lines.length === 0) return null;
-  return withTerms(lines, terms, period, currencyOf(input));
+  return closed(lines, { terms, credits, period, currency: currencyOf(input) });
 }
 
 /** Every plan of an account that costs something is in one currency; the change to another one is refused (gate/limit-changes.ts). */

@@ -3,6 +3,7 @@ import { NO_TERMS, readTerms } from "../accounts/billing-terms.ts";
 import { listSubscriptions } from "../accounts/subscription-store.ts";
 import { subscriptionAt } from "../accounts/subscription.ts";
 import type { CatalogHistory } from "../catalog/history-store.ts";
+import { creditsLeft } from "../credits/credit-store.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
@@ -46,7 +47,11 @@ export async function gather(stores: BillingStores, asked: readonly Asked[], now
     asked.map(({ period }) => period.account),
     asked.map(({ period }) => period.window.end),
   );
-  return planned.map((p): InvoiceInput | Error => {
+  const credits = await creditsLeft(
+    stores.db,
+    asked.map(({ period }) => ({ account: period.account, end: period.window.end })),
+  );
+  return planned.map((p, i): InvoiceInput | Error => {
     if (p instanceof Error) return p;
     const { account, window } = p.asked.period;
     const document = terms.get(account);
@@ -63,6 +68,7 @@ export async function gather(stores: BillingStores, asked: readonly Asked[], now
         return found ? [{ month: found, billed: billedFor(month.window, p.issued) }] : [];
       }),
       terms: document ? readTerms(document) : NO_TERMS,
+      credits: credits[i] ?? [],
     };
   });
 }

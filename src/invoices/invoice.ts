@@ -37,6 +37,8 @@ export interface LineExplanation {
   baseUsdMicros?: number;
   taxUsdMicros?: number;
   inclusive?: boolean;
+  /** The grant of prepaid credits that the line burns. */
+  creditGrant?: string;
 }
 
 /** A line as it is stored and answered. Amounts are integers in millionths of the invoice's currency. */

@@ -100,7 +100,9 @@ export class Invoicing {
     const parked = new Set<string>();
     await finalize(this.#stores, [draft], now, parked);
     if (parked.size > 0) throw new WeirError("conflict", "The account's numbers do not reconcile; it is parked (see weir doctor).");
-    return this.#require(id, null);
+    const after = await this.#require(id, null);
+    if (after.state === "draft") throw new WeirError("conflict", "The account's credits changed meanwhile; ask again.");
+    return after;
   }
 
   /** Marks a finalized invoice as paid; one that is paid already stays as it is. Throws `not_found`, `conflict`. */
@@ -109,7 +111,7 @@ export class Invoicing {
     return (await markPaid(this.#stores.db, id, payment, now)) ?? this.#already(id, "paid");
   }
 
-  /** Voids a finalized invoice that is not paid. Its number stays, and what it billed is not billed again. Throws `not_found`, `conflict`. */
+  /** Voids a finalized invoice that is not paid. Its number stays, and what it billed is not billed again; credits it burned are back. Throws `not_found`, `conflict`. */
   async void(id: string, seenBy: string | null, now: number): Promise<Invoice> {
     await this.#require(id, seenBy);
     return (await markVoid(this.#stores.db, id, now)) ?? this.#already(id, "void");

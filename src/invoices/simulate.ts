@@ -8,7 +8,7 @@ import type { CatalogVersion } from "../catalog/catalog-store.ts";
 import { notFound, validationFailed } from "../kernel/errors.ts";
 import { HOUR_MS, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
-import { withTerms } from "./closing-lines.ts";
+import { closed } from "./closing-lines.ts";
 import { feeAhead, prorationLines } from "./fee-lines.ts";
 import type { BillingStores } from "./gather.ts";
 import type { InvoiceBody, InvoiceLine } from "./invoice.ts";
@@ -59,12 +59,14 @@ export async function simulate(stores: BillingStores, asked: Simulation, now: nu
   const priced = new Map([[plan.key, { plan, version }]]);
   const after = months.map((month) => ({ ...month, account, history: underOnePlan(history, plan.key), priced }));
   const currentCurrency = before.flatMap((month) => [...month.priced.values()])[0]?.plan.currency ?? plan.currency;
+  // What an account has prepaid changes what it pays, not what a plan costs.
+  const closing = { terms, credits: [], period };
   return {
-    ...withTerms(await linesOf(db, after), terms, period, plan.currency),
+    ...closed(await linesOf(db, after), { ...closing, currency: plan.currency }),
     account,
     plan: plan.key,
     period,
-    actualUsdMicros: withTerms(await linesOf(db, before), terms, period, currentCurrency).totalUsdMicros,
+    actualUsdMicros: closed(await linesOf(db, before), { ...closing, currency: currentCurrency }).totalUsdMicros,
   };
 }
 

@@ -2,6 +2,7 @@ import { capCommand } from "../catalog/cap-command.ts";
 import type { Catalog, Meter, Plan } from "../catalog/catalog.ts";
 import { hasPaidOverages } from "../catalog/catalog.ts";
 import { add, jsonAmount, parseExact, round, ZERO, type Fraction } from "../kernel/money.ts";
+import { burnCredits, coveredByCredits, type CreditLeft } from "./credits.ts";
 import type { MonthLine, RatedMonth } from "./month.ts";
 import { billingUnitOf, metersOfPlan, ratePlanLine } from "./plan-line.ts";
 import { quotedPrice, safeNumber } from "./quoted-price.ts";
@@ -32,6 +33,8 @@ export interface BillingEstimate {
   paidOveragesEnabled: boolean;
   subscriptionUsdMicrosPerMonth: number;
   currentMonthOverageUsdMicros: number;
+  /** What prepaid credits pay of usage. */
+  creditsAppliedUsdMicros: number;
   estimatedMonthlyTotalUsdMicros: number;
   lineItems: EstimateLine[];
   nextActions: string[];
@@ -46,6 +49,8 @@ export interface EstimateInput {
   used: Readonly<Record<string, number>>;
   /** The month under each plan that it knew, rated as its invoice will be. */
   months: readonly RatedMonth[];
+  /** What is left of the prepaid credits that cover the month. */
+  credits: readonly CreditLeft[];
 }
 
 /** Actions named at most: one screen. */
@@ -57,7 +62,7 @@ const ALWAYS_LISTED_PRODUCT = "state";
  * What the billing month costs as it stands, before anything that is due once (prorations, corrections, discounts, taxes). The amounts are
  * those of `months`: its lines and the usage lines of the invoice are the same numbers. Pure.
  */
-export function billingEstimate({ catalog, plan, used, months }: EstimateInput): BillingEstimate {
+export function billingEstimate({ catalog, plan, used, months, credits }: EstimateInput): BillingEstimate {
   const rated = months.flatMap(({ lines }) => lines);
   const of = new Set(metersOfPlan(catalog, plan));
   const isListed = (meter: Meter): boolean =>
@@ -74,13 +79,21 @@ export function billingEstimate({ catalog, plan, used, months }: EstimateInput):
   );
   const overage = rated.reduce((sum, line) => sum + line.rated.amountUsdMicros, 0n);
   const missing = months.reduce((sum, { trueUp }) => sum + (trueUp?.amountUsdMicros ?? 0n), 0n);
+  const before = BigInt(plan.subscriptionUsdMicrosPerMonth) + overage + missing;
+  const covered = coveredByCredits({
+    usageUsdMicros: overage + missing,
+    beforeDiscountsUsdMicros: before,
+    afterDiscountsUsdMicros: before,
+  });
+  const burned = burnCredits(covered, plan.currency, credits).reduce((sum, { amountUsdMicros }) => sum + amountUsdMicros, 0n);
   return {
     currency: plan.currency,
     plan: plan.key,
     paidOveragesEnabled: hasPaidOverages(plan),
     subscriptionUsdMicrosPerMonth: plan.subscriptionUsdMicrosPerMonth,
     currentMonthOverageUsdMicros: jsonAmount(overage),
-    estimatedMonthlyTotalUsdMicros: jsonAmount(BigInt(plan.subscriptionUsdMicrosPerMonth) + overage + missing),
+    creditsAppliedUsdMicros: jsonAmount(burned),
+    estimatedMonthlyTotalUsdMicros: jsonAmount(before - burned),
     lineItems,
     nextActions: nextActions(catalog, plan, lineItems),
   };

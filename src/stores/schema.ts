@@ -3,6 +3,7 @@
  * test/integration/schema.test.ts holds this file against a migrated database, column by column.
  */
 import type { ColumnType, GeneratedAlways } from "kysely";
+import type { CreditTables } from "./schema-credits.ts";
 import type { GuardTables } from "./schema-guards.ts";
 import type { ObjectTables } from "./schema-objects.ts";
 
@@ -10,7 +11,7 @@ type Timestamp = ColumnType<Date, Date | string, Date | string>;
 /** A column that has a default: it may be left out when a row is made. */
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface Database extends GuardTables, ObjectTables {
+export interface Database extends CreditTables, GuardTables, ObjectTables {
   accounts: {
     account: string;
     name: string | null;

@@ -1,5 +1,6 @@
 import { listSubscriptions } from "../accounts/subscription-store.ts";
 import type { CatalogHistory } from "../catalog/history-store.ts";
+import { creditsLeft } from "../credits/credit-store.ts";
 import type { Window } from "../kernel/window.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import type { Db } from "../stores/database.ts";
@@ -39,5 +40,6 @@ export async function estimateOf({ db, catalogs, book }: EstimateStores, view: E
     parts.map((part) => ratePart(part, monthMs)),
   );
   const { plan, version } = planned.priced.get(view.plan) ?? (await prices.planAt(view.plan, now));
-  return billingEstimate({ catalog: version.catalog, plan, used: quantities, months });
+  const [credits = []] = await creditsLeft(db, [{ account, end: month.end }]);
+  return billingEstimate({ catalog: version.catalog, plan, used: quantities, months, credits });
 }

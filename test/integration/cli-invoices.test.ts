@@ -47,3 +47,23 @@ it("run, list, show, upcoming, explain, pay: what people see, and what programs 
   expect(JSON.parse(paid?.stdout ?? "")).toMatchObject({ state: "paid", payment: "tr_7" });
   expect(credited?.stdout).toBe(`Credit note 1 takes 75000 micro-dollars off ${invoice?.id}.\n`);
 });
+
+it("credits: granted, listed, shown with what burned them, void", async () => {
+  billing.at("2027-06-01T00:00:00.000Z");
+  const account = await billing.newAccount("pro");
+  const env = { PATH: process.env["PATH"] ?? "", WEIR_URL: url, WEIR_KEY: ADMIN_KEY, WEIR_ACCOUNT: account };
+  const credits = (line: string): Promise<Ran> => run(["credits", ...line.split(" ")], env);
+  const made = await credits("grant --amount-usd-micros 50000 --idempotency-key k --name Launch --kind promotional --priority 1 --json");
+  const { id } = JSON.parse(made.stdout) as { id: string };
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  await billing.use(account, { state_requests: 1_200_000 });
+  billing.at("2027-07-02T00:00:00.000Z");
+  await billing.run();
+  const [listed, shown] = await Promise.all([credits("list"), credits(`show ${id}`)]);
+  const [voided, wrong] = await Promise.all([credits(`void ${id}`), credits("grant --amount-usd-micros 0 --idempotency-key k")]);
+  expect(listed.stdout).toMatch(new RegExp(`${id}  Launch  promotional  active +1 +\\$0\\.05 +\\$0\\.02  –\n\nLeft now: \\$0\\.02\n$`));
+  expect(shown.stdout).toMatch(/^Launch\nid +crg_/);
+  expect(shown.stdout).toMatch(/2027-07-02T00:00:00\.000Z {2}inv_\w+ +\$0\.03\n$/);
+  expect(voided.stdout).toBe(`Voided ${id}: $0.02 are not burned any more.\n`);
+  expect(wrong).toMatchObject({ code: 2, stdout: "" });
+});

@@ -86,6 +86,7 @@ export class AprilInvoices {
       feeBilled: null,
       earlier: [],
       terms: NO_TERMS,
+      credits: [],
       ...more,
     };
   }

@@ -56,6 +56,7 @@ test("every command of the contract is there, and says what it does", () => {
     webhooks: ["create", "delete", "deliveries", "enable", "list", "replay", "rotate", "test"],
     worker: [],
     invoices: ["credit", "explain", "finalize", "list", "pay", "run", "show", "upcoming", "void"],
+    credits: ["grant", "list", "show", "void"],
     pricing: [],
     completion: [],
     simulate: [],

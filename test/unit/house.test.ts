@@ -19,6 +19,7 @@ const ORDER = [
   "stores",
   "audit",
   "accounts",
+  "credits",
   "limits",
   "counters",
   "ledger",

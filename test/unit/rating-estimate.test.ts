@@ -14,7 +14,7 @@ const pro = plan(catalog, "pro");
 const estimateOf = (of: Plan, used: Record<string, number>) => {
   const quantities = new Map(Object.entries(used).map(([name, quantity]) => [name, fraction(BigInt(quantity))]));
   const month = rateMonth({ plan: of, meters: catalog.meters, share: fraction(1n), quantities });
-  return billingEstimate({ catalog, plan: of, used, months: [month] });
+  return billingEstimate({ catalog, plan: of, used, months: [month], credits: [] });
 };
 
 const STATE = [
@@ -91,7 +91,7 @@ describe("on Pro", () => {
     const quantities = new Map([["state_sqlite_storage_bytes", fraction(320_000_000_001n, 2n)]]);
     const month = rateMonth({ plan: pro, meters: catalog.meters, share: fraction(1n), quantities });
     const used = { state_sqlite_storage_bytes: 80_000_000_000 };
-    expect(billingEstimate({ catalog, plan: pro, used, months: [month] }).lineItems[4]).toMatchObject({
+    expect(billingEstimate({ catalog, plan: pro, used, months: [month], credits: [] }).lineItems[4]).toMatchObject({
       currentMonthUsed: 80_000_000_000,
       billableAmount: 155_000_000_001, // 155,000,000,000.5
       estimatedUsdMicros: 31_000_000,

@@ -143,7 +143,7 @@ describe("a month under one plan", () => {
   });
 
   test("the estimate counts what is missing to the minimum", () => {
-    const estimate = billingEstimate({ catalog, plan: committed, used: { state_requests: 30 }, months: [month(30n)] });
+    const estimate = billingEstimate({ catalog, plan: committed, used: { state_requests: 30 }, months: [month(30n)], credits: [] });
     expect(estimate).toMatchObject({ currency: "EUR", currentMonthOverageUsdMicros: 60, estimatedMonthlyTotalUsdMicros: 100 });
   });
 
@@ -157,7 +157,7 @@ describe("a month under one plan", () => {
         quantities: new Map([["state_requests", fraction(requests)]]),
       });
     const months = [under(free, 400_000n), under(pro, 1_500_000n)];
-    const estimate = billingEstimate({ catalog, plan: pro, used: { state_requests: 1_900_000 }, months });
+    const estimate = billingEstimate({ catalog, plan: pro, used: { state_requests: 1_900_000 }, months, credits: [] });
     // 1,900,000 − 400,000 under Free − 1,000,000 included = 500,000 × 0.15.
     expect(estimate.lineItems[0]).toMatchObject({ currentMonthUsed: 1_900_000, billableAmount: 500_000, estimatedUsdMicros: 75_000 });
   });
@@ -166,7 +166,7 @@ describe("a month under one plan", () => {
     const free = plan(catalog, "free");
     const months = [month(30n, fraction(1n, 2n)), month(0n, fraction(1n, 4n))];
     // 30 × 2 = 60 pass half of 100; a quarter of 100 is missing.
-    expect(billingEstimate({ catalog, plan: free, used: { state_requests: 30 }, months })).toMatchObject({
+    expect(billingEstimate({ catalog, plan: free, used: { state_requests: 30 }, months, credits: [] })).toMatchObject({
       currentMonthOverageUsdMicros: 60,
       estimatedMonthlyTotalUsdMicros: 85,
     });

@@ -60,7 +60,8 @@ export function usageLines(usage: UsageAnswer, all: boolean, out: Surface): stri
   const bill = usage.billingEstimate;
   if (bill) {
     const parts = `subscription ${usd(bill.subscriptionUsdMicrosPerMonth)} + overage ${usd(bill.currentMonthOverageUsdMicros)}`;
-    lines.push("", `This month so far: ${usd(bill.estimatedMonthlyTotalUsdMicros)} (${parts})`);
+    const credits = bill.creditsAppliedUsdMicros ? ` − credits ${usd(bill.creditsAppliedUsdMicros)}` : "";
+    lines.push("", `This month so far: ${usd(bill.estimatedMonthlyTotalUsdMicros)} (${parts}${credits})`);
     for (const next of bill.nextActions ?? []) lines.push(`${out.style.faint("→")} ${next}`);
   }
   return lines;

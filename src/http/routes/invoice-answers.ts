@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { creditsApplied } from "../../invoices/credit-lines.ts";
 import { amountDue, INVOICE_STATES, LINE_KINDS, type Invoice, type InvoiceLine } from "../../invoices/invoice.ts";
 import { iso } from "../../kernel/window.ts";
 
@@ -54,6 +55,7 @@ export const lineSchema = z
       baseUsdMicros: micros.optional(),
       taxUsdMicros: micros.optional(),
       inclusive: z.boolean().optional(),
+      creditGrant: z.string().optional(),
     }),
   })
   .meta({ id: "InvoiceLine" });
@@ -68,6 +70,8 @@ export const invoiceSchema = z
     period: span,
     lines: z.array(lineSchema),
     subtotalUsdMicros: micros,
+    /** What prepaid credits paid: it is in the lines, and so in the total. */
+    creditsAppliedUsdMicros: micros,
     taxUsdMicros: micros,
     totalUsdMicros: micros,
     creditedUsdMicros: micros,
@@ -109,6 +113,7 @@ export function invoiceAnswer(invoice: Invoice, graceMs: number): z.infer<typeof
     period: { start: iso(period.start), end: iso(period.end) },
     lines: lines.map((line, i) => ({ ...line, id: `${invoice.id}.${i + 1}` })),
     subtotalUsdMicros: subtotal(lines),
+    creditsAppliedUsdMicros: creditsApplied(lines),
     amountDueUsdMicros: amountDue(invoice),
     draftedAt: iso(invoice.draftedAt),
     finalizesAt: iso(period.end + graceMs),

@@ -57,6 +57,7 @@ export const usageSchema = z
       paidOveragesEnabled: z.boolean(),
       subscriptionUsdMicrosPerMonth: quantity,
       currentMonthOverageUsdMicros: quantity,
+      creditsAppliedUsdMicros: quantity,
       estimatedMonthlyTotalUsdMicros: quantity,
       lineItems: z.array(estimateLine),
       nextActions: z.array(z.string()),

@@ -43,7 +43,7 @@ function anonymous({ status, headers, body }: Answer, about: Party): unknown {
       JSON.stringify(body),
     )
     .replaceAll(/\b(?:state_namespace|correction)_\d+/g, "<id>")
-    .replaceAll(/\b(?:dec|wh|key|rsv|lse|dlv|msg)_[0-9A-Za-z_.-]{20,}/g, "<id>")
+    .replaceAll(/\b(?:crg|dec|wh|key|rsv|lse|dlv|msg)_[0-9A-Za-z_.-]{20,}/g, "<id>")
     .replaceAll(/"(?:secret|key)":"(?:whsec_|weir_)[^"]+"/g, "<secret>");
   const kept = ["content-type", "retry-after", "www-authenticate", "idempotency-hit"].map((name) => [name, headers[name]]);
   return { status, headers: Object.fromEntries(kept), text };

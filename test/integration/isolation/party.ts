@@ -19,6 +19,7 @@ export interface Party {
   secondLease: string;
   invoice: string;
   secondInvoice: string;
+  credit: string;
 }
 
 /** A party as it would be named if there were one: every id is of the right shape, and nobody has it. */
@@ -36,6 +37,7 @@ export function ghostParty(): Party {
     secondLease: ghostId("lse", mark),
     invoice: `inv_${randomBase62(20)}`,
     secondInvoice: `inv_${randomBase62(20)}`,
+    credit: `crg_${randomBase62(20)}`,
   };
 }
 
@@ -83,6 +85,8 @@ export async function makeParty(t: TestApp): Promise<Party> {
   const { id: apiKey, key: secret } = await ask("POST", `/v1/accounts/${account}/keys`, { scope: "read_only", name: `Key ${mark}` });
   const { id: webhook } = await ask("POST", "/v1/webhooks", { url: `https://93.184.215.14/${mark}`, description: `Hook ${mark}` });
   const { id: delivery } = await ask("POST", `/v1/webhooks/${String(webhook)}/test`);
+  const credits = { amountUsdMicros: 5_000_000, name: `Credits ${mark}`, idempotencyKey: `first ${mark}` };
+  const { id: credit } = await ask("POST", "/v1/credits", credits);
   const reserve = async (): Promise<string> => {
     const { reservation } = await ask("POST", "/v1/check", { account, usage: { state_requests: 1 }, mode: "reserve", ttlSeconds: 3_600 });
     return (reservation as { id: string }).id;
@@ -100,6 +104,7 @@ export async function makeParty(t: TestApp): Promise<Party> {
     secondLease: await lease(),
     invoice: invoice ?? "",
     secondInvoice: secondInvoice ?? "",
+    credit: String(credit),
   };
 }
 
@@ -115,6 +120,7 @@ export async function belongings(t: TestApp, { account, service, namespace, obje
     "/v1/usage/caps",
     "/v1/notifications",
     "/v1/invoices",
+    "/v1/credits",
     `/v1/accounts/${account}/subscription`,
     `/v1/accounts/${account}/billing-terms`,
     "/v1/webhooks",
