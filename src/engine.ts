@@ -11,6 +11,7 @@ import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
+import { Booking } from "./engine/booking.ts";
 import type { EngineOptions } from "./engine/options.ts";
 import { observedGate, type DecisionObserver } from "./gate/observe.ts";
 import { correct } from "./gate/correct.ts";
@@ -22,12 +23,11 @@ import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/rec
 import { Invoicing } from "./invoices/invoicing.ts";
 import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
-import { bookOwn } from "./ledger/book-own.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
 import { ObjectRequests } from "./ledger/object-requests.ts";
 import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
-import { readingsBooked, rollUp, rollUpAccounts, type RollUpReport } from "./ledger/roll-up.ts";
+import type { RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
@@ -73,6 +73,7 @@ export class Engine {
   readonly #background: GateStores;
   readonly #loader: AccountLoader;
   readonly #recall: Recall;
+  readonly #booking: Booking;
   readonly #redis: RedisServers[];
   readonly #closePostgres: () => Promise<void>;
   readonly #onTrouble: (error: unknown) => void;
@@ -94,11 +95,11 @@ export class Engine {
     this.keys = openKeyRing(postgres.db, options.databaseUrl, this.#onTrouble);
     this.outbox = new Dispatcher(postgres.db, options.clock, options.outbox);
     this.catalogs = new CatalogHistory(postgres.db);
-    const book = (account: string | null): Promise<unknown> => (account === null ? this.#bookAll() : this.bookAccount(account));
+    const book = (account: string | null): Promise<unknown> => (account === null ? this.#booking.all() : this.bookAccount(account));
     this.invoices = new Invoicing({ db: postgres.walled, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
     this.credits = new Credits(postgres.walled);
     const unbooked = new UnbookedTotals(randomBase62(12));
-    this.#recall = new Recall(postgres.db, unbooked.source, () => this.#bookForRecall());
+    this.#recall = new Recall(postgres.db, unbooked.source, () => this.#booking.forRecall());
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
     this.objectRequests = new ObjectRequests(postgres.db, unbooked.source, this.#onTrouble);
     const copies = { unbooked, objectRequests: this.objectRequests };
@@ -106,6 +107,8 @@ export class Engine {
     this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
     this.#background = { ...own, counters: createCounters(redis.background, prefix) };
     this.#loader = new AccountLoader(this.#stores);
+    const { clock, objectRequests } = this;
+    this.#booking = new Booking({ stores: this.#background, loader: this.#loader, objectRequests, clock, onTrouble: this.#onTrouble });
     this.denials = new DenialLog(this.#background.counters);
     const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
     this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
@@ -187,44 +190,18 @@ export class Engine {
   }
 
   /** Books all that Redis and this process hold of one account; where Redis says that nothing waits, that is nothing. */
-  async bookAccount(account: string): Promise<void> {
-    const now = this.clock.now();
-    const present = await this.#background.counters.read(account, []);
-    if (present && !present.header.dirty) return;
-    const own = await bookOwn(this.db, this.#stores.unbooked, [account], now);
-    const { outdated } = await rollUpAccounts(this.#background, [account], now);
-    if (own.length + outdated.length > 0) await this.#loader.refresh(account, now);
+  bookAccount(account: string): Promise<void> {
+    return this.#booking.account(account);
   }
 
   /** Books what Redis holds. Any process, any number of times. */
-  async rollUp(): Promise<RollUpReport> {
-    const now = this.clock.now();
-    const report = await rollUp(this.#background, now);
-    let { fault } = report;
-    for (const account of report.outdated) await this.#loader.refresh(account, now).catch((error: Error) => (fault ??= error));
-    if (fault) throw fault;
-    return report;
+  rollUp(): Promise<RollUpReport> {
+    return this.#booking.rollUp();
   }
 
   /** Books this process' own copies of what it acknowledged. */
-  async bookOwn(): Promise<void> {
-    const now = this.clock.now();
-    const outdated = await bookOwn(this.db, this.#stores.unbooked, this.#stores.unbooked.accounts(), now);
-    for (const account of outdated) await this.#loader.refresh(account, now);
-    await this.objectRequests.book(now);
-  }
-
-  async #bookAll(): Promise<void> {
-    await this.rollUp();
-    await this.bookOwn();
-  }
-
-  async #bookForRecall(): Promise<void> {
-    const now = this.clock.now();
-    const { unbooked } = this.#stores;
-    const [outdated] = await Promise.all([bookOwn(this.db, unbooked, unbooked.accounts(), now), readingsBooked(this.db)]);
-    // Not awaited: the account that is being loaded may be among them, and would wait for itself.
-    for (const account of outdated) void this.#loader.refresh(account, now).catch(this.#onTrouble);
+  bookOwn(): Promise<void> {
+    return this.#booking.own();
   }
 
   /** Makes this process known to the others; before that it must acknowledge nothing. */

@@ -49,7 +49,11 @@ interface GrantOptions {
 
 export function register(command: Command): void {
   pageable(command.command("list").description("grants, newest first, and what is left of them")).action(action<PageOptions>(list));
-  command.command("show").description("one grant, and the invoices that burned it").argument("<id>").action(action(one));
+  command
+    .command("show")
+    .description("one grant, and the invoices that burned it")
+    .argument("<id>", "the grant, as `weir credits list` shows it")
+    .action(action(one));
   command
     .command("grant")
     .description("grant prepaid credits, which pay for usage before money does")
@@ -63,7 +67,11 @@ export function register(command: Command): void {
     .option("--expires-at <time>", "covers months that end until then (default never)")
     .option("--cost-basis <decimal>", "what was paid for credits worth one unit, such as 0.8")
     .action(action<GrantOptions>(grant));
-  command.command("void").description("take what is left of a grant back").argument("<id>").action(action(withdraw));
+  command
+    .command("void")
+    .description("take what is left of a grant back")
+    .argument("<id>", "the grant, as `weir credits list` shows it")
+    .action(action(withdraw));
 }
 
 async function list(context: Context, _args: Args, options: PageOptions): Promise<ExitCode> {
