@@ -59,9 +59,9 @@ export async function endReservation(
         ending.bookedLevel = await objectLevel(stores.db, account, stores.storageMeter, placeOfObject(reply.object));
         break;
       case "meter":
-        throw validationFailed([{ path: "usage", message: "names a meter this account does not have" }]);
       case "full":
-        throw validationFailed([{ path: "usage", message: "the counter would pass 2^53 − 1" }]);
+      case "level":
+        throw validationFailed([UNCOUNTABLE[reply.status]]);
       case "unknown":
         throw await lostOrUnknown(stores, account, id, now);
       case "expired":
@@ -81,6 +81,13 @@ export async function endReservation(
   }
   throw unavailable("A steady view of the account");
 }
+
+/** What of a settlement cannot be counted, and why. */
+const UNCOUNTABLE = {
+  meter: { path: "usage", message: "names a meter this account does not have" },
+  full: { path: "usage", message: "the counter would pass 2^53 − 1" },
+  level: { path: "storageBytes", message: "the account's level would pass 2^53 − 1" },
+} as const;
 
 /** One call, under the source of the moment. */
 async function settleNow({ counters, recall, unbooked }: GateStores, ending: Ending): Promise<SettleReply> {

@@ -114,6 +114,21 @@ describe("reservations", () => {
     expect(level).toMatchObject({ used: 1_000, reserved: 400_000_000 });
   });
 
+  it("never settle a level that no store carries exactly", async () => {
+    const account = await t.newAccount();
+    const [first, second] = [
+      await t.check({ account, ...place, usage: {}, mode: "reserve" }),
+      await t.check({ account, usage: {}, mode: "reserve" }),
+    ];
+    await t.engine.gate.settle(idOf(first), { storageBytes: { set: Number.MAX_SAFE_INTEGER } }, t.clock.now());
+    await expect(t.engine.gate.settle(idOf(second), { storageBytes: { delta: 1 } }, t.clock.now())).rejects.toMatchObject({
+      code: "validation_failed",
+      extra: { errors: [{ path: "storageBytes" }] },
+    });
+    expect(await bytesOf(account)).toBe(BigInt(Number.MAX_SAFE_INTEGER));
+    expect(await t.engine.gate.settle(idOf(second), { storageBytes: { set: 0 } }, t.clock.now())).toMatchObject({ status: "settled" });
+  });
+
   const storage = async (account: string) => {
     const level = (await t.engine.usage(account)).meters.find((m) => m.meter === "state_sqlite_storage_bytes");
     return { used: level?.used, reserved: level?.reserved };

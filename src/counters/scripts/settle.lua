@@ -7,7 +7,7 @@
 -- Answers a list that begins with a status:
 --   1 ended now, 2 ended so before: exceeded 1 | 0, header, bucket, label, object, level before, after, usage "meter,quantity;…", gauge packed or ''
 --  -1 load, why, epoch · -2 unknown id · -3 expired · -4 ended the other way before · -5 a meter is not loaded · -6 a counter is full
---  -7 the object's level is not here: object
+--  -7 the object's level is not here: object · -8 the level would pass 2^53
 local run, now, hour, id, action = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[6], ARGV[7]
 local packed = redis.call('HGET', KEYS[1], 'h')
 if not packed then return { -1, 'absent', '0' } end
@@ -63,6 +63,13 @@ if gauge then
   elseif ARGV[12] ~= '' then bytes = tonumber(ARGV[12])
   elseif h[H_HAS_OBJECTS] == 1 then return { -7, r[10] } end
 end
+local asked, after = storage and tonumber(storage[4]) or 0, bytes
+if moving then
+  local kind, amount = ARGV[9], tonumber(ARGV[10])
+  if kind == '' then kind, amount = storage[2], tonumber(storage[3]) end
+  after = kind == 's' and amount or math.max(0, bytes + amount)
+  if after > MAX or gauge[SPENT] + after - bytes > MAX then return { -8 } end
+end
 
 -- Write. The usage belongs to the window it was reserved in; a window that is over no longer stands in the counters.
 local in_window = { [0] = tonumber(r[4]) == h[H_DAY], [PERIOD_SLOTS] = tonumber(r[5]) == h[H_MONTH] }
@@ -85,16 +92,9 @@ for _, name in ipairs(order) do
     note_crossing(h, m, name, KEYS[8])
   end
 end
-local after = bytes
 if gauge then
-  local asked = storage and tonumber(storage[4]) or 0
   gauge[HELD] = math.max(0, gauge[HELD] - asked)
   reserved = math.max(0, reserved - asked)
-  if moving then
-    local kind, amount = ARGV[9], tonumber(ARGV[10])
-    if kind == '' then kind, amount = storage[2], tonumber(storage[3]) end
-    after = kind == 's' and amount or math.max(0, bytes + amount)
-  end
   if after ~= bytes then
     move_gauge(h, gauge, gauge_name, after - bytes, now, KEYS[2])
     note_level_crossing(gauge, gauge_name, KEYS[8])
