@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deleteWebhook } from "../../src/notifications/webhook-store.ts";
 import { forgetDeliveries, LEASE_MS } from "../../src/notifications/outbox-store.ts";
@@ -44,6 +45,27 @@ describe("notify", () => {
     expect(await t.deliveries(account, id)).toEqual([]);
     expect(await notify(t.db, account, "too-big", "usage.limit_reached", {}, t.clock.now())).toBe(true);
   });
+});
+
+test("an endpoint that is being deleted is not told, and fails nobody who says something", async () => {
+  const account = await t.newAccount();
+  const hooks = [await t.newWebhook(account, "http://127.0.0.1:1/gone"), await t.newWebhook(account, "http://127.0.0.1:1/stays")];
+  const [gone = "", stays = ""] = hooks.map(({ id }) => id);
+  const other = postgres(t.stack.databaseUrl, { max: 2, onnotice: () => {} });
+  try {
+    let said: Promise<void> | undefined;
+    await other.begin(async (sql) => {
+      await sql`delete from webhooks where account = ${account} and id = ${gone}`;
+      said = t.tell(account);
+      said.catch(() => {});
+      const waiting = () => other`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+    });
+    await said;
+    expect(await t.deliveries(account, stays)).toHaveLength(1);
+  } finally {
+    await other.end();
+  }
 });
 
 test("a dispatcher killed between the POST and its record: sent again, with the same id and body, when its lease is over", async () => {
