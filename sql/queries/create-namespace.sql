@@ -1,5 +1,5 @@
 -- Creates a namespace unless its name is taken or the account is at its plan's number of classes.
--- $1 account, $2 service, $3 name, $4 time of creation, $5 classes allowed (null: no limit)
+-- $1 account, $2 service, $3 name, $4 time of creation, $5 classes allowed (null: no limit), $6 its secret as base64
 -- Answers one row: number (null when nothing was created), live (classes before), taken.
 --
 -- Exact without a lock: two that run at once see the same highest number, and the primary key lets one of them pass.
@@ -14,8 +14,8 @@ with facts as (
     ) as taken
 ),
 created as (
-  insert into state_namespaces (account, number, service, name, created_at)
-  select $1, last_number + 1, $2, $3, $4::timestamptz from facts
+  insert into state_namespaces (account, number, service, name, created_at, secret)
+  select $1, last_number + 1, $2, $3, $4::timestamptz, decode($6, 'base64') from facts
   where not taken and ($5::bigint is null or live < $5::bigint)
   on conflict do nothing
   returning number

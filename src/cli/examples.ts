@@ -26,6 +26,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "weir simulate": ["weir simulate pro --account acct_demo --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"],
   "weir state list": ["weir state list --service service_1"],
   "weir state create": ["weir state create --service service_1 Room --worker-url https://worker.example"],
+  "weir state rotate": ["weir state rotate --service service_1 Room --previous-secret-seconds 3600"],
   "weir state delete": ["weir state delete --service service_1 Room"],
   "weir state objects": ["weir state objects --service service_1 Room"],
   "weir state keys": ["weir state keys --service service_1 Room room-1"],

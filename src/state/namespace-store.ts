@@ -1,4 +1,5 @@
 import { iso } from "../kernel/window.ts";
+import { mintSecret } from "../notifications/signature.ts";
 import { type Db, loadQuery, reachPostgres, runQuery } from "../stores/database.ts";
 import { ofAccount } from "./account-reference.ts";
 import type { Namespace } from "./namespace.ts";
@@ -19,7 +20,8 @@ interface NamespaceRow {
 }
 
 export type Creation =
-  | { outcome: "created"; namespace: Namespace }
+  /** The secret that signs its alarms is in no other answer. */
+  | { outcome: "created"; namespace: Namespace; secret: Buffer }
   | { outcome: "taken" }
   /** `live` classes are there already. */
   | { outcome: "full"; live: number };
@@ -32,11 +34,12 @@ export async function insertNamespace(
   now: number,
 ): Promise<Creation> {
   const { account, service, name } = wanted;
+  const secret = mintSecret();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    const parameters = [account, service, name, iso(now), classLimit];
+    const parameters = [account, service, name, iso(now), classLimit, secret.toString("base64")];
     const [row] = await ofAccount(account, runQuery<{ number: bigint | null; live: bigint; taken: boolean }>(db, CREATE, parameters));
     if (!row) continue;
-    if (row.number !== null) return { outcome: "created", namespace: { ...wanted, number: Number(row.number), createdAt: now } };
+    if (row.number !== null) return { outcome: "created", namespace: { ...wanted, number: Number(row.number), createdAt: now }, secret };
     if (row.taken) return { outcome: "taken" };
     if (classLimit !== null && Number(row.live) >= classLimit) return { outcome: "full", live: Number(row.live) };
   }
@@ -75,6 +78,21 @@ export async function selectNamespaces(
     .limit(limit);
   const rows = await reachPostgres((where.before === null ? query : query.where("number", "<", BigInt(where.before))).execute());
   return rows.map(toNamespace);
+}
+
+/** Gives a namespace a new secret; the present one signs beside it until `previousUntil`. Null when the namespace has ended. */
+export async function rotateNamespaceSecret(db: Db, { account, number }: Namespace, previousUntil: number): Promise<Buffer | null> {
+  const secret = mintSecret();
+  const { numUpdatedRows } = await reachPostgres(
+    db
+      .updateTable("state_namespaces")
+      .set((e) => ({ secret, previous_secret: e.ref("secret"), previous_secret_until: iso(previousUntil) }))
+      .where("account", "=", account)
+      .where("number", "=", BigInt(number))
+      .where("deleted_at", "is", null)
+      .executeTakeFirst(),
+  );
+  return numUpdatedRows > 0n ? secret : null;
 }
 
 /** Ends a namespace's life; false when it had ended already. */

@@ -5,7 +5,7 @@ import type { CeilingOf, StateContext } from "./context.ts";
 import { classLimitExceeded } from "./class-limit.ts";
 import type { Deletions } from "./deletions.ts";
 import { namespaceNumber, type Namespace } from "./namespace.ts";
-import { findNamespace, insertNamespace, selectNamespaces } from "./namespace-store.ts";
+import { findNamespace, insertNamespace, rotateNamespaceSecret, selectNamespaces } from "./namespace-store.ts";
 import { totalStorage } from "./object-index.ts";
 import { decodeCursor, toPage, type Page, type PageRequest } from "./page.ts";
 
@@ -17,6 +17,12 @@ const BELIEVED_MAX = 10_000;
 export interface NamespaceSummary extends Namespace {
   storageBytes: number;
 }
+
+/** A namespace with its new secret, which signs its alarms: shown this once. */
+export type WithSecret<T> = T & { secret: Buffer };
+
+/** A namespace after a rotation: its calls are signed with the old secret too until `previousUntil`, epoch ms. */
+export type Rotated = WithSecret<Namespace> & { previousUntil: number };
 
 /** The namespaces of all accounts: found by name or id, listed, created up to the plan's limit. */
 export class Namespaces {
@@ -49,13 +55,13 @@ export class Namespaces {
   }
 
   /** Creates a namespace. Throws `conflict` for a name in use, `limit_exceeded` at the plan's number of classes. */
-  async create(account: string, service: string, name: string): Promise<NamespaceSummary> {
+  async create(account: string, service: string, name: string): Promise<WithSecret<NamespaceSummary>> {
     const now = this.#context.clock.now();
     const limit = await this.#ceilingOf(account, "stateClasses");
     const creation = await insertNamespace(this.#db, { account, service, name }, limit, now);
     if (creation.outcome === "taken") throw new WeirError("conflict", `Service ${service} has a namespace ${name} already.`);
     if (creation.outcome === "full") throw classLimitExceeded(limit ?? 0, creation.live);
-    const { namespace } = creation;
+    const { namespace, secret } = creation;
     try {
       await this.#deletions.settled(namespace);
       const usage = this.#context.usageOf("namespace-create");
@@ -65,7 +71,7 @@ export class Namespaces {
       await this.#deletions.remove(namespace).catch(this.#context.onTrouble);
       throw error;
     }
-    return { ...namespace, storageBytes: 0 };
+    return { ...namespace, storageBytes: 0, secret };
   }
 
   /** The service's namespaces, newest first. */
@@ -87,6 +93,15 @@ export class Namespaces {
     await this.#context.admit(request, this.#context.clock.now());
     await this.#deletions.remove(namespace);
     return namespace;
+  }
+
+  /** Gives the namespace a new secret. Not metered: whoever has lost one must be able to, whatever is used up. Throws `not_found`. */
+  async rotateSecret(account: string, service: string, reference: string, previousSeconds: number): Promise<Rotated> {
+    const namespace = await this.resolve(account, service, reference);
+    const previousUntil = this.#context.clock.now() + previousSeconds * 1_000;
+    const secret = await rotateNamespaceSecret(this.#db, namespace, previousUntil);
+    if (!secret) throw notFound(`Namespace ${reference} of service ${service}`);
+    return { ...namespace, secret, previousUntil };
   }
 
   async #summary(namespace: Namespace): Promise<NamespaceSummary> {

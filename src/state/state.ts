@@ -13,7 +13,7 @@ import { Deletions } from "./deletions.ts";
 import { deleteValue } from "./delete-value.ts";
 import { makeFolder } from "./durable-file.ts";
 import type { Namespace } from "./namespace.ts";
-import { Namespaces, type NamespaceSummary } from "./namespaces.ts";
+import { Namespaces, type NamespaceSummary, type Rotated, type WithSecret } from "./namespaces.ts";
 import type { Entry } from "./object-database.ts";
 import { ObjectFiles } from "./object-files.ts";
 import type { ObjectEntry } from "./object-index.ts";
@@ -116,8 +116,13 @@ export class State {
     this.#lock = null;
   }
 
-  createNamespace(account: string, service: string, name: string): Promise<NamespaceSummary> {
+  createNamespace(account: string, service: string, name: string): Promise<WithSecret<NamespaceSummary>> {
     return this.#namespaces.create(account, service, name);
+  }
+
+  /** Gives a namespace a new secret; its alarms are signed with the old one too for another `previousSeconds`. */
+  rotateSecret({ account, service, namespace }: NamespaceReference, previousSeconds: number): Promise<Rotated> {
+    return this.#namespaces.rotateSecret(account, service, namespace, previousSeconds);
   }
 
   listNamespaces(account: string, service: string, page: PageRequest): Promise<Page<NamespaceSummary>> {

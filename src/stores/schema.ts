@@ -247,6 +247,9 @@ export interface Database extends CreditTables, GuardTables, ObjectTables {
     name: string;
     created_at: Timestamp;
     deleted_at: Timestamp | null;
+    secret: Buffer;
+    previous_secret: Buffer | null;
+    previous_secret_until: Timestamp | null;
   };
   parked_accounts: {
     account: string;

@@ -86,8 +86,8 @@ afterEach(async () => {
 
 describe("namespaces", () => {
   it("are numbered from 1, listed newest first with their bytes, and found by name or id", async () => {
-    const first = await plane.state.createNamespace(account, SERVICE, "Room");
-    const second = await plane.state.createNamespace(account, SERVICE, "Lobby");
+    const { secret: _, ...first } = await plane.state.createNamespace(account, SERVICE, "Room");
+    const { secret: __, ...second } = await plane.state.createNamespace(account, SERVICE, "Lobby");
     expect(first).toEqual({ account, number: 1, service: SERVICE, name: "Room", createdAt: plane.clock.now(), storageBytes: 0 });
     const object = { account, service: SERVICE, namespace: "state_namespace_1", object: "room-1" };
     await plane.state.put(object, "counter", text("1"));

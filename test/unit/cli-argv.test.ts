@@ -60,7 +60,7 @@ test("every command of the contract is there, and says what it does", () => {
     pricing: [],
     completion: [],
     simulate: [],
-    state: ["alarm", "create", "delete", "delete-value", "get", "keys", "list", "objects", "put"],
+    state: ["alarm", "create", "delete", "delete-value", "get", "keys", "list", "objects", "put", "rotate"],
     check: [],
     replay: [],
     demo: [],

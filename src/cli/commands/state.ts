@@ -9,10 +9,14 @@ import {
   listKeys,
   listNamespaces,
   listObjects,
+  rotateSecret,
   type CreateOptions,
+  type RotateOptions,
   type ServiceOptions,
 } from "../state/namespaces.ts";
 import { deleteValue, getValue, putValue, type GetOptions, type PutOptions } from "../state/values.ts";
+
+const WEEK_SECONDS = 7 * 86_400;
 
 export function register(command: Command): void {
   const sub = (name: string, description: string): Command => ofService(command, name, description);
@@ -21,6 +25,10 @@ export function register(command: Command): void {
     .argument("<namespace>", "a name such as Room")
     .option("--worker-url <url>", "where the service's alarms are delivered", httpUrl)
     .action(action<CreateOptions>(createNamespace));
+  sub("rotate", "give a namespace a new secret, which signs its alarms; the old one goes on signing for a day")
+    .argument("<namespace>", "its name, or state_namespace_<n>")
+    .option("--previous-secret-seconds <n>", "how long the old one goes on signing", integer(0, WEEK_SECONDS))
+    .action(action<RotateOptions>(rotateSecret));
   sub("delete", "delete a namespace and all its objects")
     .aliases(["del", "rm"])
     .argument("<namespace>", "its name, or state_namespace_<n>")

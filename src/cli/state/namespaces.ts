@@ -13,12 +13,21 @@ export interface CreateOptions extends ServiceOptions {
   workerUrl?: string;
 }
 
+export interface RotateOptions extends ServiceOptions {
+  previousSecretSeconds?: number;
+}
+
 interface Namespace {
   id: string;
   name: string;
   service: string;
   createdAt: string;
   storageBytes: number;
+}
+
+interface WithSecret extends Namespace {
+  secret: string;
+  previousSecretUntil?: string;
 }
 
 interface StoredObject {
@@ -63,9 +72,23 @@ export async function listNamespaces(context: Context, _args: Args, options: Lis
 
 /** Makes a namespace, then sets its service's worker where one is named: a refused namespace leaves the worker as it was. */
 export async function createNamespace(context: Context, [name = ""]: Args, { service, workerUrl }: CreateOptions): Promise<Ok> {
-  const body = await context.api.call<Namespace>("POST", namespacesPath(service), { body: { name } });
+  const body = await context.api.call<WithSecret>("POST", namespacesPath(service), { body: { name } });
   if (workerUrl !== undefined) await context.api.call("PUT", path`/v1/services/${service}`, { body: { workerUrl } });
-  show(context, body, (made) => [`Created ${made.name} (${made.id}) in ${made.service}.`]);
+  show(context, body, (made) => [
+    `Created ${made.name} (${made.id}) in ${made.service}.`,
+    `Its alarms are signed with ${made.secret}, which is shown this once.`,
+  ]);
+  return EXIT.ok;
+}
+
+export async function rotateSecret(context: Context, [namespace = ""]: Args, options: RotateOptions): Promise<Ok> {
+  const { service, previousSecretSeconds } = options;
+  const body = previousSecretSeconds === undefined ? {} : { previousSecretSeconds };
+  const rotated = await context.api.call<WithSecret>("POST", `${namespacePath(service, namespace)}/rotate`, { body });
+  if (!context.json)
+    context.err.line(`Alarms are also signed with the old secret until ${rotated.previousSecretUntil}. The new one is shown this once:`);
+  // Alone on stdout, so that a script can take it.
+  show(context, rotated, (made) => [made.secret]);
   return EXIT.ok;
 }
 

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { iso } from "../../kernel/window.ts";
+import { secretText } from "../../notifications/signature.ts";
 import { base64Of, textOf } from "../../state/encoding.ts";
 import { namespaceId } from "../../state/namespace.ts";
 import type { State } from "../../state/state.ts";
@@ -8,12 +9,25 @@ import type * as schemas from "./state-schemas.ts";
 type Result<Name extends keyof State> = State[Name] extends (...parameters: never[]) => infer Answered ? Awaited<Answered> : never;
 type Answer<Name extends keyof typeof schemas> = z.input<(typeof schemas)[Name]>;
 
-export const toNamespace = (namespace: Result<"createNamespace">): Answer<"namespaceAnswer"> => ({
+const toNamespace = (namespace: Result<"listNamespaces">["items"][number]): Answer<"namespaceAnswer"> => ({
   id: namespaceId(namespace),
   name: namespace.name,
   service: namespace.service,
   createdAt: iso(namespace.createdAt),
   storageBytes: namespace.storageBytes,
+});
+
+export const toCreatedNamespace = ({ secret, ...namespace }: Result<"createNamespace">): Answer<"namespaceCreatedAnswer"> => ({
+  ...toNamespace(namespace),
+  secret: secretText(secret),
+});
+
+export const toRotatedNamespace = ({ secret, previousUntil, ...namespace }: Result<"rotateSecret">): Answer<"namespaceRotatedAnswer"> => ({
+  id: namespaceId(namespace),
+  name: namespace.name,
+  service: namespace.service,
+  secret: secretText(secret),
+  previousSecretUntil: iso(previousUntil),
 });
 
 export const toNamespaces = ({ items, nextCursor }: Result<"listNamespaces">): Answer<"namespacesAnswer"> => ({

@@ -72,6 +72,18 @@ export const namespaceAnswer = z.object({
   storageBytes: bytes.describe("All its objects together."),
 });
 
+const secret = z.string().describe("Signs the calls of the namespace's alarms, by Standard Webhooks. It is shown this once.");
+
+export const namespaceCreatedAnswer = namespaceAnswer.extend({ secret });
+
+export const namespaceRotatedAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  service: z.string(),
+  secret,
+  previousSecretUntil: time.describe("Until then calls are signed with the old secret too."),
+});
+
 export const namespacesAnswer = z.object({ namespaces: z.array(namespaceAnswer), nextCursor });
 
 export const namespaceDeletedAnswer = z.object({ id: z.string(), name: z.string(), service: z.string(), deleted: z.literal(true) });

@@ -3,7 +3,16 @@ import type { State } from "../../state/state.ts";
 import type { App } from "../app.ts";
 import { accountOf, allow } from "../auth.ts";
 import { pageLimit, pageQuerySchema, type PageQuery } from "../page.ts";
-import { toDeletedNamespace, toDeletedValue, toKeys, toNamespace, toNamespaces, toObjects, toStored, toValue } from "./state-answers.ts";
+import {
+  toCreatedNamespace,
+  toDeletedNamespace,
+  toDeletedValue,
+  toKeys,
+  toNamespaces,
+  toObjects,
+  toStored,
+  toValue,
+} from "./state-answers.ts";
 import * as schemas from "./state-schemas.ts";
 
 const tags = ["state"];
@@ -49,14 +58,15 @@ function namespaceRoutes(app: App, state: State): void {
     ...writing,
     schema: {
       tags,
-      summary: "Create a namespace",
+      summary: "Create a namespace; its secret is shown once",
+      description: "The secret signs the calls of its objects' alarms, as a webhook's does: see the route that sets an alarm.",
       params: schemas.serviceParams,
       body: schemas.namespaceBody,
-      response: { 201: schemas.namespaceAnswer },
+      response: { 201: schemas.namespaceCreatedAnswer },
     },
     handler: async (request, reply) => {
       const created = await state.createNamespace(accountOf(request), request.params.service, request.body.name);
-      return reply.code(201).send(toNamespace(created));
+      return reply.code(201).send(toCreatedNamespace(created));
     },
   });
 

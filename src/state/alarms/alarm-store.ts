@@ -80,6 +80,8 @@ interface ClaimRow {
   namespace_name: string;
   namespace_created_at: Date;
   worker_url: string;
+  secret: Buffer;
+  previous_secret: Buffer | null;
 }
 
 export interface Claim {
@@ -95,8 +97,10 @@ export async function claimAlarms(db: Db, { limit, leasedUntil, parkedUntil }: C
   const lease = newId("lease");
   const { rows } = await reachPostgres(
     sql<ClaimRow>`
-      select * from weir_claim_alarms(${iso(now)}::timestamptz, ${lease}, ${iso(leasedUntil)}::timestamptz, ${limit}::integer,
-        ${PER_SERVICE_MAX}::integer, ${LOOK}::integer, ${iso(parkedUntil)}::timestamptz)`.execute(db),
+      select c.*, n.secret, case when n.previous_secret_until > ${iso(now)}::timestamptz then n.previous_secret end as previous_secret
+      from weir_claim_alarms(${iso(now)}::timestamptz, ${lease}, ${iso(leasedUntil)}::timestamptz, ${limit}::integer,
+        ${PER_SERVICE_MAX}::integer, ${LOOK}::integer, ${iso(parkedUntil)}::timestamptz) c
+      join state_namespaces n on n.account = c.account and n.number = c.namespace`.execute(db),
   );
   return rows.map((row) => ({
     account: row.account,
@@ -107,6 +111,7 @@ export async function claimAlarms(db: Db, { limit, leasedUntil, parkedUntil }: C
     scheduledAt: row.scheduled_at.getTime(),
     failures: row.failures,
     workerUrl: row.worker_url,
+    secrets: row.previous_secret ? [row.secret, row.previous_secret] : [row.secret],
     lease,
   }));
 }

@@ -23,6 +23,8 @@ export interface ClaimedAlarm {
   scheduledAt: number;
   failures: number;
   workerUrl: string;
+  /** What its calls are signed with, the newest first; two while a rotation lasts. */
+  secrets: Buffer[];
   lease: string;
 }
 

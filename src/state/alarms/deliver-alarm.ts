@@ -3,6 +3,7 @@ import type { Egress } from "../../egress/egress.ts";
 import { post, type PostAnswer } from "../../egress/post.ts";
 import { WeirError } from "../../kernel/errors.ts";
 import { DAY_MS } from "../../kernel/window.ts";
+import { signedHeaders } from "../../notifications/signature.ts";
 import type { Awake } from "../awake.ts";
 import type { Address, StateContext } from "../context.ts";
 import { naming } from "../put-value.ts";
@@ -72,10 +73,13 @@ export async function deliverAlarm(context: DeliveryContext, alarm: ClaimedAlarm
   }
 }
 
-function call({ egress, profile }: DeliveryContext, alarm: ClaimedAlarm, attempt: Attempt): Promise<PostAnswer> {
+/** Signed as a webhook is: the setting of the alarm is the message, the same in every attempt. */
+function call({ clock, egress, profile }: DeliveryContext, alarm: ClaimedAlarm, attempt: Attempt): Promise<PostAnswer> {
   const url = alarmUrl(alarm.workerUrl, profile, alarm.namespace.name, alarm.object);
-  const headers = { "content-type": "application/json", "user-agent": USER_AGENT };
-  return post({ url, headers, body: alarmBody(alarm) }, egress, POST_TIMEOUT_MAX_MS, attempt.signal);
+  const body = alarmBody(alarm);
+  const signature = signedHeaders(alarm.setting, clock.now(), body, alarm.secrets);
+  const headers = { "content-type": "application/json", "user-agent": USER_AGENT, ...signature };
+  return post({ url, headers, body }, egress, POST_TIMEOUT_MAX_MS, attempt.signal);
 }
 
 function endOf({ clock }: DeliveryContext, { failures }: ClaimedAlarm, cut: Cut | null, answer: PostAnswer | null): AttemptEnd {

@@ -120,6 +120,7 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
   postEvents: event,
   putServicesByService: () => ({ workerUrl: null }),
   postServicesByServiceStateNamespaces: () => ({ name: "Hall" }),
+  postServicesByServiceStateNamespacesByNamespaceRotate: () => ({}),
   putServicesByServiceStateNamespacesByNamespaceObjectsByObjectValuesByKey: () => ({ value: "another", encoding: "text" }),
   putServicesByServiceStateNamespacesByNamespaceObjectsByObjectAlarm: () => ({ delaySeconds: 60 }),
   postLeases: (p) => ({ account: p.account, meters: { log_events: 1 } }),
