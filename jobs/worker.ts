@@ -14,6 +14,7 @@ import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
 import { forgetOldLeases } from "./forget-leases.ts";
 import { forgetOldObjectRequests } from "./forget-object-requests.ts";
+import { handOverInvoices } from "./hand-over-invoices.ts";
 import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
@@ -26,6 +27,7 @@ const JOBS: readonly Job[] = [
   tellResets,
   watchUsageRates,
   closeBillingPeriods,
+  handOverInvoices,
   deliverWebhooks,
   prepareLedger,
   indexClosedMonths,

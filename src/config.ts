@@ -28,7 +28,18 @@ export interface Config {
   trustProxy: number | string[] | null;
   /** How long after a month's end its invoice stays a draft, for usage that comes late. */
   invoiceGraceHours: number;
+  /** Who collects what is billed; null: nobody is told. */
+  payments: PaymentConfig | null;
 }
+
+/** `from`: invoices that were finalized before, epoch ms, are left alone; null: none is. */
+export type PaymentConfig =
+  | { provider: "manual"; from: number | null }
+  | {
+      provider: "stripe";
+      from: number | null;
+      stripe: { secretKey: string; webhookSecret: string; apiUrl: string | null; daysUntilDue: number };
+    };
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -42,6 +53,8 @@ export class ConfigError extends Error {}
 const PORT_MAX = 65_535;
 /** A month: a longer grace would leave two months open at once. */
 const GRACE_HOURS_MAX = 744;
+/** A year. */
+const DAYS_UNTIL_DUE_MAX = 365;
 /** Below this a key can be guessed. */
 const ADMIN_KEY_LENGTH_MIN = 8;
 const ADMIN_KEY_LENGTH_MAX = 256;
@@ -85,6 +98,13 @@ const proxies = z
   )
   .optional();
 
+/** A key of Stripe's, or a secret that it signs with. */
+const stripeSecret = (example: string) =>
+  z
+    .string()
+    .regex(/^[\x21-\x7e]{8,256}$/, `must be what Stripe's dashboard shows, such as ${example}`)
+    .optional();
+
 const SCHEMA = z
   .object({
     WEIR_HOST: z
@@ -122,6 +142,12 @@ const SCHEMA = z
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
     WEIR_TRUST_PROXY: proxies,
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
+    WEIR_PAYMENTS: z.enum(["manual", "stripe"], "must be manual or stripe").optional(),
+    WEIR_PAYMENTS_FROM: z.iso.datetime("must be an instant such as 2026-12-01T00:00:00Z").optional(),
+    WEIR_STRIPE_SECRET_KEY: stripeSecret("sk_live_… or rk_live_…"),
+    WEIR_STRIPE_WEBHOOK_SECRET: stripeSecret("whsec_…"),
+    WEIR_STRIPE_API_URL: serverUrl(["http:", "https:"], "https://api.stripe.com"),
+    WEIR_STRIPE_DAYS_UNTIL_DUE: wholeNumber(DAYS_UNTIL_DUE_MAX, 30),
     NODE_ENV: z.string().optional(),
   })
   .superRefine((env, context) => {
@@ -135,6 +161,10 @@ const SCHEMA = z
     if (env.WEIR_SMTP_URL !== undefined && env.WEIR_MAIL_FROM === undefined) {
       context.addIssue({ code: "custom", path: ["WEIR_MAIL_FROM"], message: "is needed with WEIR_SMTP_URL: mail wants a sender" });
     }
+    for (const name of ["WEIR_STRIPE_SECRET_KEY", "WEIR_STRIPE_WEBHOOK_SECRET"] as const) {
+      if (env.WEIR_PAYMENTS === "stripe" && env[name] === undefined)
+        context.addIssue({ code: "custom", path: [name], message: "is needed with WEIR_PAYMENTS=stripe" });
+    }
     if (env.REDIS_CLUSTER_NODES !== undefined && env.REDIS_URL !== undefined) {
       const message = "and REDIS_URL exclude each other: name the cluster or the one server";
       context.addIssue({ code: "custom", path: ["REDIS_CLUSTER_NODES"], message });
@@ -142,7 +172,15 @@ const SCHEMA = z
   });
 
 /** Values that are never repeated in a message. */
-const SECRET = new Set(["DATABASE_URL", "REDIS_URL", "REDIS_CLUSTER_NODES", "WEIR_ADMIN_KEY", "WEIR_SMTP_URL"]);
+const SECRET = new Set([
+  "DATABASE_URL",
+  "REDIS_URL",
+  "REDIS_CLUSTER_NODES",
+  "WEIR_ADMIN_KEY",
+  "WEIR_SMTP_URL",
+  "WEIR_STRIPE_SECRET_KEY",
+  "WEIR_STRIPE_WEBHOOK_SECRET",
+]);
 
 /** Reads Weir's settings; an empty variable counts as absent. Throws ConfigError with one sentence that names every fault. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -175,5 +213,15 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     logLevel: found.LOG_LEVEL,
     trustProxy: found.WEIR_TRUST_PROXY ?? null,
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
+    payments: paymentsIn(found),
   };
+}
+
+function paymentsIn(found: z.infer<typeof SCHEMA>): PaymentConfig | null {
+  const { WEIR_PAYMENTS: provider, WEIR_STRIPE_SECRET_KEY: secretKey, WEIR_STRIPE_WEBHOOK_SECRET: webhookSecret } = found;
+  const from = found.WEIR_PAYMENTS_FROM === undefined ? null : Date.parse(found.WEIR_PAYMENTS_FROM);
+  if (provider === "manual") return { provider, from };
+  if (provider === undefined || secretKey === undefined || webhookSecret === undefined) return null;
+  const stripe = { secretKey, webhookSecret, apiUrl: found.WEIR_STRIPE_API_URL ?? null, daysUntilDue: found.WEIR_STRIPE_DAYS_UNTIL_DUE };
+  return { provider, from, stripe };
 }

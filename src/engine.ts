@@ -31,6 +31,7 @@ import type { RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
+import { Payments } from "./payments/payments.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
@@ -67,6 +68,7 @@ export class Engine {
   readonly invoices: Invoicing;
   readonly objectRequests: ObjectRequests;
   readonly credits: Credits;
+  readonly payments: Payments;
   readonly upkeep: LedgerUpkeep;
   readonly #events: EventRecorder;
   readonly #stores: GateStores;
@@ -98,6 +100,7 @@ export class Engine {
     const book = (account: string | null): Promise<unknown> => (account === null ? this.#booking.all() : this.bookAccount(account));
     this.invoices = new Invoicing({ db: postgres.walled, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
     this.credits = new Credits(postgres.walled);
+    this.payments = new Payments(postgres.db, options.clock, options.payments);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#booking.forRecall());
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
@@ -268,6 +271,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const catalog = stored ? withShippedOperations(stored.catalog) : defaultCatalog();
     const version = await applyCatalog(postgres.db, catalog, options.clock.now());
     const engine = new Engine(options, postgres, { hot, background }, version);
+    await engine.payments.open();
     await engine.upkeep.preparePartitions();
     await engine.join();
     return engine;

@@ -34,6 +34,7 @@ async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, sta
     onTrouble,
     outbox: outboxOptions(config),
     invoiceGraceHours: config.invoiceGraceHours,
+    payments: config.payments,
   });
   const app = await buildApp({
     engine,

@@ -15,6 +15,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "weir invoices finalize": ["weir invoices finalize inv_fCVOkjoBrv8BNlzsNoxs"],
   "weir invoices pay": ["weir invoices pay inv_fCVOkjoBrv8BNlzsNoxs --payment transfer-17"],
   "weir invoices void": ["weir invoices void inv_fCVOkjoBrv8BNlzsNoxs"],
+  "weir invoices hand-over": ["weir invoices hand-over inv_fCVOkjoBrv8BNlzsNoxs --retry"],
   "weir invoices credit": [
     "weir invoices credit inv_fCVOkjoBrv8BNlzsNoxs --amount-usd-micros 500000 --reason outage --idempotency-key outage-2026-11-21",
   ],

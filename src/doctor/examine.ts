@@ -7,15 +7,18 @@ import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { checkInvariants } from "../ledger/invariants.ts";
 import { mostStranded } from "../ledger/stranded-store.ts";
 import type { Db } from "../stores/database.ts";
+import { failedHandOvers } from "../payments/hand-over-store.ts";
 import { postgresFacts } from "../stores/migration-state.ts";
 import { failed, type Finding } from "./finding.ts";
-import { invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
+import { handOverFinding, invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
 import { postgresFindings, redisFindings } from "./store-findings.ts";
 
 /** Stranded limits that are named, the largest first. */
 const STRANDED_SHOWN = 10;
 /** Parked accounts that are named. */
 const PARKED_SHOWN = 10;
+/** Hand-overs that were given up and are named. */
+const HAND_OVERS_SHOWN = 10;
 /** No billing month that is open began earlier. */
 const MONTH_MAX_MS = 31 * DAY_MS;
 
@@ -30,6 +33,7 @@ export async function examine({ db, counters }: { db: Db; counters: Counters }, 
   if (!isAway(postgres)) {
     ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
     ledger.push(...(await part("billing", async () => [parkedFinding(await listParked(db, "", PARKED_SHOWN))])));
+    ledger.push(...(await part("payments", async () => [handOverFinding(await failedHandOvers(db, HAND_OVERS_SHOWN))])));
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
   }
   return [...postgres, ...redis, ...ledger];

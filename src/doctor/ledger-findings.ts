@@ -1,6 +1,7 @@
 import { iso, windowsAt, type Period } from "../kernel/window.ts";
 import type { ParkedAccount } from "../invoices/parked-store.ts";
 import type { CheckResult } from "../ledger/invariants.ts";
+import type { HandOver } from "../payments/hand-over-store.ts";
 import type { StrandedWindow } from "../ledger/stranded-store.ts";
 import { failed, ok, warning, type Finding } from "./finding.ts";
 
@@ -38,6 +39,17 @@ export function parkedFinding(parked: readonly ParkedAccount[]): Finding {
     "billing",
     `not billed, since their numbers do not reconcile: ${each.join("; ")}`,
     "Put right what the reason names; the account is billed by the next run then (weir invoices run).",
+  );
+}
+
+/** Invoices that whoever collects the money refused, or could not be told of. */
+export function handOverFinding(given: readonly HandOver[]): Finding {
+  if (given.length === 0) return ok("payments", "no hand-over was given up");
+  const each = given.map(({ invoice, account, provider, error }) => `${invoice} of ${account} to ${provider}: ${error ?? ""}`);
+  return failed(
+    "payments",
+    `handed over to nobody: ${each.join("; ")}`,
+    "Put right what the answer names, then have it tried again (weir invoices hand-over <id> --retry).",
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { DispatcherOptions } from "../notifications/dispatcher.ts";
+import type { PaymentOptions } from "../payments/open-adapter.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 
 /** What an engine is made of. */
@@ -15,6 +16,8 @@ export interface EngineOptions {
   outbox?: DispatcherOptions;
   /** How long an invoice stays a draft after its month's end, hours; 24 unless told. */
   invoiceGraceHours?: number;
+  /** Who collects what is billed; nobody unless told. */
+  payments?: PaymentOptions | null;
   /** Told of faults in the background: nobody else is there to hear of them. */
   onTrouble?: (error: unknown) => void;
 }

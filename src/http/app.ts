@@ -37,6 +37,7 @@ import { leaseRoutes } from "./routes/leases.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
+import { handOverRoutes, paymentWebhookRoutes } from "./routes/payments.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
 import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
@@ -185,6 +186,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   invoiceLineRoutes(app, engine);
   creditNoteRoutes(app, engine);
   creditRoutes(app, engine);
+  handOverRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
   auditRoutes(app, engine);
@@ -194,6 +196,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   webhookRoutes(app, engine);
   deliveryRoutes(app, engine);
   await app.register(eventRoutes, { engine });
+  await app.register(paymentWebhookRoutes, { engine });
   if (state) await registerStateRoutes(app, engine, state);
   if (options.testClock) testClockRoutes(app, { clock: options.testClock, runJobs: options.runJobs });
 }

@@ -22,6 +22,7 @@ const TOLD = new Set([
   "postAccountsByAccountReclaim",
   "postInvoicesByInvoiceFinalize",
   "postInvoicesRun",
+  "postInvoicesByInvoiceHandOver",
   "putTestClock",
   "postTestRunJobs",
 ]);

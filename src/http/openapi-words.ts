@@ -12,6 +12,7 @@ export const TAGS: readonly { name: string; description: string }[] = [
   { name: "notifications", description: "What an account was told, such as thresholds that were reached." },
   { name: "webhooks", description: "Endpoints that are told, signed by the Standard Webhooks specification, and what was sent to them." },
   { name: "invoices", description: "What an account is billed; every line explains itself." },
+  { name: "payments", description: "Where invoices stand with whoever collects the money, and what that tells." },
   { name: "credits", description: "Prepaid credits: what an account was granted, what is left of it, and what burned it." },
   { name: "pricing", description: "Plans, meters and prices; rating and simulation." },
   { name: "catalogue", description: "Meters, operations, plans and prices as versioned data." },

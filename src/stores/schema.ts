@@ -6,12 +6,13 @@ import type { ColumnType, GeneratedAlways } from "kysely";
 import type { CreditTables } from "./schema-credits.ts";
 import type { GuardTables } from "./schema-guards.ts";
 import type { ObjectTables } from "./schema-objects.ts";
+import type { PaymentTables } from "./schema-payments.ts";
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 /** A column that has a default: it may be left out when a row is made. */
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface Database extends CreditTables, GuardTables, ObjectTables {
+export interface Database extends CreditTables, GuardTables, ObjectTables, PaymentTables {
   accounts: {
     account: string;
     name: string | null;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { buildApp, type App } from "../../src/http/app.ts";
 import type { Profile } from "../../src/config.ts";
+import type { PaymentOptions } from "../../src/payments/open-adapter.ts";
 import { openState } from "../../src/state/open-state.ts";
 import type { State } from "../../src/state/state.ts";
 import { LOOPBACK } from "./loopback.ts";
@@ -32,9 +33,9 @@ export interface Answer {
   body: Record<string, unknown>;
 }
 
-/** Workers and webhooks may be on the loopback. `profile` is Weir's own unless told. */
-export async function openTestApp(profile: Profile = "weir"): Promise<TestApp> {
-  const t = await openTestEngine({ outbox: { egress: LOOPBACK } });
+/** Workers and webhooks may be on the loopback. `profile` is Weir's own unless told, and nobody collects. */
+export async function openTestApp(profile: Profile = "weir", payments: PaymentOptions | null = null): Promise<TestApp> {
+  const t = await openTestEngine({ outbox: { egress: LOOPBACK }, payments });
   const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
   const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble, profile);
   const runJobs = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { PaymentOptions } from "../../src/payments/open-adapter.ts";
 import type { RollUpStep } from "../../src/ledger/roll-up.ts";
 import type { RedisAddress } from "../../src/stores/redis-servers.ts";
 import { killWith } from "./kill-with.ts";
@@ -12,13 +13,15 @@ export interface ProcessOptions {
   redisPrefix: string;
   /** Where its clock stands, epoch ms. */
   now: number;
+  /** Nobody collects unless told. */
+  payments?: PaymentOptions;
 }
 
 /** What the process is told to do; it answers each with `done`, `failed`, or, where it stops half way, `stopped`. */
 export type ProcessOrder =
   | { kind: "use"; account: string; meter: string; times: number }
   | { kind: "roll up"; account: string; stopAt: RollUpStep | null }
-  | { kind: "deliver" };
+  | { kind: "deliver" | "hand over" };
 export type ProcessAnswer = { kind: "ready" | "stopped" } | { kind: "done"; allowed: number } | { kind: "failed"; error: string };
 
 /** A process with an engine of its own. One order at a time. */

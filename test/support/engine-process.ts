@@ -10,7 +10,7 @@ import { LOOPBACK } from "./loopback.ts";
 
 const REDIS_TIMEOUT_MS = 5_000;
 
-const { databaseUrl, redisUrl, redisPrefix, now } = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
+const { databaseUrl, redisUrl, redisPrefix, now, payments = null } = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
 const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
 const engine = await createEngine({
   databaseUrl,
@@ -19,6 +19,7 @@ const engine = await createEngine({
   clock: new ManualClock(now),
   redisTimeoutMs: REDIS_TIMEOUT_MS,
   outbox: { egress: LOOPBACK },
+  payments,
   onTrouble,
 });
 const answer = (message: ProcessAnswer): void => void process.send?.(message);
@@ -32,6 +33,7 @@ process.on("message", (order: ProcessOrder) => {
 answer({ kind: "ready" });
 
 async function obey(order: ProcessOrder): Promise<number> {
+  if (order.kind === "hand over") await engine.payments.handOverDue();
   if (order.kind === "deliver") await engine.outbox.deliverDue();
   if (order.kind === "roll up") await rollUp(order.account, order.stopAt);
   if (order.kind !== "use") return 0;

@@ -18,6 +18,7 @@ describe("configuration", () => {
       logLevel: "warn",
       trustProxy: null,
       invoiceGraceHours: 24,
+      payments: null,
     });
   });
 
@@ -41,6 +42,12 @@ describe("configuration", () => {
       LOG_LEVEL: "debug",
       WEIR_TRUST_PROXY: "10.0.0.0/8, ::1,loopback",
       WEIR_INVOICE_GRACE_HOURS: "0",
+      WEIR_PAYMENTS: "stripe",
+      WEIR_PAYMENTS_FROM: "2026-12-01T00:00:00Z",
+      WEIR_STRIPE_SECRET_KEY: "rk_live_1234",
+      WEIR_STRIPE_WEBHOOK_SECRET: "whsec_1234",
+      WEIR_STRIPE_API_URL: "http://127.0.0.1:12111",
+      WEIR_STRIPE_DAYS_UNTIL_DUE: "14",
     });
     expect(given).toEqual({
       host: "0.0.0.0",
@@ -56,7 +63,17 @@ describe("configuration", () => {
       logLevel: "debug",
       trustProxy: ["10.0.0.0/8", "::1", "loopback"],
       invoiceGraceHours: 0,
+      payments: {
+        provider: "stripe",
+        from: Date.parse("2026-12-01T00:00:00Z"),
+        stripe: { secretKey: "rk_live_1234", webhookSecret: "whsec_1234", apiUrl: "http://127.0.0.1:12111", daysUntilDue: 14 },
+      },
     });
+  });
+
+  test("hands nothing over unless it is told to whom", () => {
+    expect(readConfig({ WEIR_STRIPE_SECRET_KEY: "sk_live_1", WEIR_STRIPE_WEBHOOK_SECRET: "whsec_1234" }).payments).toBeNull();
+    expect(readConfig({ WEIR_PAYMENTS: "manual" }).payments).toEqual({ provider: "manual", from: null });
   });
 
   test.each([
@@ -68,6 +85,11 @@ describe("configuration", () => {
     [{ WEIR_TEST_CLOCK: "yes" }, 'WEIR_TEST_CLOCK must be 1 or 0, not "yes".'],
     [{ WEIR_HOST: "a b" }, 'WEIR_HOST must be a host name or an address, not "a b".'],
     [{ WEIR_INVOICE_GRACE_HOURS: "1e3" }, 'WEIR_INVOICE_GRACE_HOURS must be a whole number from 0 to 744, not "1e3".'],
+    [{ WEIR_PAYMENTS: "paypal" }, 'WEIR_PAYMENTS must be manual or stripe, not "paypal".'],
+    [
+      { WEIR_PAYMENTS: "stripe", WEIR_STRIPE_SECRET_KEY: "sk_live_1234" },
+      "WEIR_STRIPE_WEBHOOK_SECRET is needed with WEIR_PAYMENTS=stripe.",
+    ],
     [
       { REDIS_CLUSTER_NODES: "a:1,b:2", REDIS_URL: "redis://c" },
       "REDIS_CLUSTER_NODES and REDIS_URL exclude each other: name the cluster or the one server.",
@@ -89,6 +111,7 @@ describe("configuration", () => {
     ["DATABASE_URL", "hunter2"],
     ["REDIS_URL", "http://:hunter2@cache"],
     ["WEIR_ADMIN_KEY", "hunter2"],
+    ["WEIR_STRIPE_SECRET_KEY", "hunter2"],
   ])("never repeats a secret: %s", (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name} must be`));
     expect(() => readConfig({ [name]: value })).not.toThrow(/hunter2/);

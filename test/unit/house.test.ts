@@ -26,6 +26,7 @@ const ORDER = [
   "gate",
   "usage",
   "invoices",
+  "payments",
   "notifications",
   "doctor",
   "replay",
@@ -48,6 +49,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   pdfkit: /^src\/invoices\/pdf\.ts$/,
   "prom-client": /^src\/http\//,
   "@opentelemetry/api": /^(src\/http|jobs)\//,
+  stripe: /^src\/payments\/stripe\.ts$/,
   nodemailer: /^src\/notifications\//,
   "ipaddr.js": /^src\/egress\//,
 };

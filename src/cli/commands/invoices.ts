@@ -4,6 +4,7 @@ import { action, show, type Args, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { usageError } from "../failure.ts";
 import type { ExplainedAnswer } from "../invoices/explain.ts";
+import type { HandOverAnswer } from "../invoices/hand-over.ts";
 import type { InvoiceAnswer } from "../invoices/invoice-lines.ts";
 import { moreLines, pageable, pageQuery, type Page, type PageOptions } from "../paging.ts";
 import { integer } from "../parse.ts";
@@ -56,6 +57,12 @@ function operatorCommands(command: Command): void {
   );
   change("void", "void an invoice that is not paid");
   command
+    .command("hand-over")
+    .description("where an invoice stands with whoever collects the money")
+    .argument("<id>", "the invoice, as `weir invoices list` shows it")
+    .option("--retry", "have one that failed, or that waits, tried again at once")
+    .action(action<{ retry?: boolean }>(handOver));
+  command
     .command("credit")
     .description("credit an invoice with a note of its own")
     .argument("<id>", "the invoice, as `weir invoices list` shows it")
@@ -95,6 +102,13 @@ async function run(context: Context): Promise<ExitCode> {
     `${closed} months closed, ${drafted} invoices drafted, ${finalized} finalized.`,
     ...(parked === 0 ? [] : [`${parked} accounts are parked, since their numbers do not reconcile: see weir doctor.`]),
   ]);
+  return EXIT.ok;
+}
+
+async function handOver(context: Context, [id = ""]: Args, { retry = false }: { retry?: boolean }): Promise<ExitCode> {
+  const body = await context.api.call<HandOverAnswer>(retry ? "POST" : "GET", path`/v1/invoices/${id}/hand-over`);
+  const { handOverLines } = await import("../invoices/hand-over.ts");
+  show(context, body, (answer) => handOverLines(answer, context.out));
   return EXIT.ok;
 }
 

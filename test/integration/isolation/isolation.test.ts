@@ -66,6 +66,8 @@ const tells = (route: Route, about: (party: Party) => Party = (party) => party):
   JSON.stringify(requestFor(route, about(victim))) !== JSON.stringify(requestFor(route, about(ghost)));
 /** An account's key is no key of the operator's own. */
 const NOT_ITS_OWN = new Set(["postKeysByIdRotate", "deleteKeysById"]);
+/** Takes what its provider has signed, where one is configured. */
+const SIGNED = "postPaymentsStripeWebhook";
 /** Their ids name the account, and an operator's key may act for any. */
 const SELF_NAMING = /^\/v1\/(?:reservations|leases)\//;
 /** Answers for as long as one listens, and needs somebody who can: tried with what refuses them only. */
@@ -132,7 +134,7 @@ describe("in the end", () => {
       ...ALL.filter((route) => route.method === "DELETE").toSorted((a, b) => deepestLast(b, a)),
     ];
     const failed = [];
-    for (const route of order.filter((r) => !isForTests(r) && !ENDLESS.has(r.operationId))) {
+    for (const route of order.filter((r) => !isForTests(r) && !ENDLESS.has(r.operationId) && r.operationId !== SIGNED)) {
       const tenant = route.scopes.includes("account");
       const { status, body } = await ask(requestFor(route, victim), {
         // What a page sends with a call that changes something.

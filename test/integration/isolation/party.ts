@@ -71,6 +71,12 @@ export async function makeParty(t: TestApp): Promise<Party> {
   await ask("POST", "/v1/invoices/run");
   const billed = await ask("GET", "/v1/invoices");
   const [invoice, secondInvoice] = (billed["invoices"] as { id: string }[]).map(({ id }) => id);
+  const handedOver = { provider: "manual", credited: 0n, next_attempt_at: new Date(present), created_at: new Date(present) };
+  for (const { id, period } of billed["invoices"] as { id: string; period: { end: string } }[])
+    await t.engine.db
+      .insertInto("payment_hand_overs")
+      .values({ ...handedOver, account, invoice: id, period_end: period.end })
+      .execute();
   await ask("PUT", "/v1/usage/caps/log_events", { period: "day", capValue: 7 });
   await ask("POST", "/v1/check", { account, service, usage: { log_events: 7 } });
   await t.engine.rollUp();
