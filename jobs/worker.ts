@@ -21,8 +21,8 @@ import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
 import { watchUsageRates } from "./watch-rates.ts";
 
-// Delivering comes after whatever may have something to tell.
-const JOBS: readonly Job[] = [
+/** What runs in any process. Delivering comes after whatever may have something to tell. */
+export const JOBS: readonly Job[] = [
   rollUpUsage,
   tellResets,
   watchUsageRates,
