@@ -16,6 +16,8 @@ import type { MeterNames, Vector } from "./vector.ts";
 export const CLOCK_EVERY = 1_023;
 /** Checks are counted over this long to find out whether an account is worth a lease. */
 const WORTH_WINDOW_MS = 1_000;
+/** At a window's end a lease is settled to learn that it has ended, then the next is taken: without the second trip all who wait ask Weir. */
+const TRIPS_MAX = 2;
 /** After a lease that did not cover an operation the next ones do not wait for another: it may be larger than any. */
 const SHORT_PAUSE_MS = 100;
 
@@ -125,13 +127,16 @@ export class Decider {
     const { clock } = this.#parts;
     this.pulse.now = clock.now();
     if (this.#spend(state, place, vector)) return true;
-    if (state.flight === null && this.#worthAsking(state, vector)) void this.#sync(state);
-    if (state.flight === null) return false;
-    await state.flight;
-    this.#requireOpen();
-    this.pulse.now = clock.now();
-    if (this.#spend(state, place, vector)) return true;
-    if (state.silent) throw new WeirUnavailable("Weir did not answer, and what is held does not cover this.");
+    for (let trips = 0; trips < TRIPS_MAX; trips++) {
+      if (state.flight === null && this.#worthAsking(state, vector)) void this.#sync(state);
+      if (state.flight === null) return false;
+      await state.flight;
+      this.#requireOpen();
+      this.pulse.now = clock.now();
+      if (this.#spend(state, place, vector)) return true;
+      if (state.silent) throw new WeirUnavailable("Weir did not answer, and what is held does not cover this.");
+      if (!state.lease?.ended) break;
+    }
     state.notBefore = Math.max(state.notBefore, this.pulse.now + SHORT_PAUSE_MS);
     return false;
   }

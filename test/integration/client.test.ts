@@ -369,6 +369,24 @@ describe("a window's end", () => {
     expect([usage.meters.day[METER], usage.meters.month[METER]]).toEqual([7, 37]);
   });
 
+  it("sends no herd to Weir: those who come at once wait for one settle and one new lease", async () => {
+    t.clock.set("2026-11-25T23:59:57.000Z");
+    const account = await t.newAccount();
+    const { meter, requests, pass } = holder();
+    await meter.account(account).warm(meter.vector(ONE));
+    for (let second = 0; second < 3; second++) {
+      await Promise.all(Array.from({ length: 500 }, async () => meter.check({ account, usage: ONE })));
+      await pass(1_000);
+    }
+    requests.length = 0;
+    const decisions = await Promise.all(Array.from({ length: 500 }, async () => meter.check({ account, usage: ONE })));
+    expect(decisions.every((decision) => decision.allowed)).toBe(true);
+    // The last gives back the lease that has ended.
+    expect(requests).toEqual(["/v1/leases/{id}/settle", "/v1/leases", "/v1/leases/{id}/settle"]);
+    await meter.close();
+    expect((await t.engine.usage(account)).usage.meters.day[METER]).toBe(500);
+  });
+
   it("of the hour brings another lease without a gap", async () => {
     t.clock.set("2026-11-24T09:59:57.000Z");
     const account = await t.newAccount();
