@@ -19,6 +19,7 @@ import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
+import { watchPrepaidCredits } from "./watch-credits.ts";
 import { watchUsageRates } from "./watch-rates.ts";
 
 /** What runs in any process. Delivering comes after whatever may have something to tell. */
@@ -27,6 +28,7 @@ export const JOBS: readonly Job[] = [
   tellResets,
   watchUsageRates,
   closeBillingPeriods,
+  watchPrepaidCredits,
   handOverInvoices,
   deliverWebhooks,
   prepareLedger,

@@ -74,6 +74,9 @@ export const operationSchema = z.strictObject({
   usage: z.record(meterNameSchema, usageRuleSchema),
 });
 
+/** Where prepaid credits are told of as low, unless the plan says otherwise. */
+export const CREDITS_LOW_PERCENT = 20;
+
 const allowanceSchema = z.strictObject({
   quantity: quantitySchema,
   period: z.enum(["day", "month"]),
@@ -95,6 +98,8 @@ export const planSchema = z.strictObject({
   allowances: z.record(meterNameSchema, allowanceSchema).default({}),
   ceilings: z.record(fieldSchema, quantitySchema).default({}),
   charges: z.record(meterNameSchema, chargeSchema).default({}),
+  /** How prepaid credits are watched: told of as low when at most `lowPercent` of what was granted is left. */
+  credits: z.strictObject({ lowPercent: z.int().min(1).max(99).default(CREDITS_LOW_PERCENT) }).optional(),
 });
 
 export const catalogSchema = z.strictObject({

@@ -137,9 +137,16 @@ export async function creditsLeft(db: Db, months: readonly MonthEnd[]): Promise<
     priority: number;
     expires_at: Date | null;
     seq: bigint;
+    amount: bigint;
     left: bigint;
   }>(db, CREDITS_LEFT, [months.map((_, tag) => tag), months.map(({ account }) => account), months.map(({ end }) => iso(end))]);
-  for (const { tag, expires_at, seq, left, ...grant } of rows)
-    found[tag]?.push({ ...grant, expiresAt: expires_at?.getTime() ?? null, seq: Number(seq), leftUsdMicros: left });
+  for (const { tag, expires_at, seq, amount, left, ...grant } of rows)
+    found[tag]?.push({
+      ...grant,
+      expiresAt: expires_at?.getTime() ?? null,
+      seq: Number(seq),
+      amountUsdMicros: amount,
+      leftUsdMicros: left,
+    });
   return found;
 }

@@ -4,7 +4,7 @@ import { iso, type Window } from "../kernel/window.ts";
 import type { CreditLeft } from "../rating/credits.ts";
 import { applyDiscounts, discountsAt, type AppliedDiscount } from "../rating/discount.ts";
 import { taxed, type TaxAmount } from "../rating/tax.ts";
-import { creditLines } from "./credit-lines.ts";
+import { creditLines, usageToPay } from "./credit-lines.ts";
 import type { InvoiceBody, InvoiceLine, LineExplanation } from "./invoice.ts";
 import { amount } from "./line-text.ts";
 
@@ -20,13 +20,24 @@ export interface ClosedWith {
 /** Takes the terms' discounts off what `lines` add up to, then pays usage with credits, taxes the rest, and answers the whole invoice. */
 export function closed(lines: readonly InvoiceLine[], { terms, credits, period, currency }: ClosedWith): InvoiceBody {
   const place = { period: { start: iso(period.start), end: iso(period.end) }, currency };
-  const discounts = applyDiscounts(sumOf(lines), discountsAt(terms.discounts, period.end)).map((d) => discountLine(d, place));
+  const discounts = discountsOf(lines, terms, period).map((d) => discountLine(d, place));
   const burned = creditLines({ lines, discountsUsdMicros: sumOf(discounts), grants: credits, ...place });
   const before = [...lines, ...discounts, ...burned];
   const { taxes, taxUsdMicros } = taxed(sumOf(before), terms.taxes);
   const all = [...before, ...taxes.map((tax) => taxLine(tax, place))];
   return { currency, lines: all, totalUsdMicros: jsonAmount(sumOf(all)), taxUsdMicros: jsonAmount(taxUsdMicros) };
 }
+
+/** What prepaid credits may pay of `lines`, discounts taken off. */
+export function dueToCredits(lines: readonly InvoiceLine[], terms: BillingTerms, period: Window): bigint {
+  return usageToPay(
+    lines,
+    discountsOf(lines, terms, period).reduce((sum, { amountUsdMicros }) => sum + amountUsdMicros, 0n),
+  );
+}
+
+const discountsOf = (lines: readonly InvoiceLine[], terms: BillingTerms, period: Window): AppliedDiscount[] =>
+  applyDiscounts(sumOf(lines), discountsAt(terms.discounts, period.end));
 
 const sumOf = (lines: readonly InvoiceLine[]): bigint => lines.reduce((sum, line) => sum + BigInt(line.amountUsdMicros), 0n);
 

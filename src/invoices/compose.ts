@@ -1,11 +1,12 @@
 import type { BillingTerms } from "../accounts/billing-terms.ts";
+import { subscriptionAt } from "../accounts/subscription.ts";
 import { isPriced, type Plan } from "../catalog/catalog.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
 import type { CreditLeft } from "../rating/credits.ts";
 import { closed } from "./closing-lines.ts";
 import { feeAhead, feeAheadSettled, prorationLines, type MonthAhead } from "./fee-lines.ts";
-import type { InvoiceBody } from "./invoice.ts";
+import type { InvoiceBody, InvoiceLine } from "./invoice.ts";
 import { lateLines, type Billed } from "./late-lines.ts";
 import type { PricedMonth } from "../usage/priced-month.ts";
 import { usageLines } from "./usage-lines.ts";
@@ -38,18 +39,27 @@ export interface InvoiceInput {
  * it, and the same input gives the same bytes. Null where there is nothing to say, as for an account on a free plan.
  */
 export function compose(input: InvoiceInput): InvoiceBody | null {
-  const { month, ahead, feeBilled, earlier, terms, credits, period } = input;
-  const lines = [
-    ...feeAhead(ahead),
-    ...(month ? [...feeAheadSettled(month, feeBilled), ...prorationLines(month), ...usageLines(month)] : []),
-    ...earlier.flatMap((before) => lateLines(before.month, before.billed)),
-  ];
+  const { terms, credits, period } = input;
+  const lines = linesBeforeTerms(input);
   if (lines.length === 0) return null;
   return closed(lines, { terms, credits, period, currency: currencyOf(input) });
 }
 
+/** Fees, usage and what came late: what discounts, credits and taxes are reckoned on. */
+export const linesBeforeTerms = ({ month, ahead, feeBilled, earlier }: InvoiceInput): InvoiceLine[] => [
+  ...feeAhead(ahead),
+  ...(month ? [...feeAheadSettled(month, feeBilled), ...prorationLines(month), ...usageLines(month)] : []),
+  ...earlier.flatMap((before) => lateLines(before.month, before.billed)),
+];
+
+/** The plan that the month is under at `now`, as it is priced; undefined where none is. */
+export const planInForce = ({ month }: InvoiceInput, now: number): Plan | undefined => {
+  const subscription = month && subscriptionAt(month.history, now);
+  return month?.parts.find(({ plan }) => plan === subscription?.plan)?.priced.plan;
+};
+
 /** Every plan of an account that costs something is in one currency; the change to another one is refused (gate/limit-changes.ts). */
-function currencyOf({ month, ahead, earlier }: InvoiceInput): string {
+export function currencyOf({ month, ahead, earlier }: InvoiceInput): string {
   const parts = [...(month?.parts ?? []), ...earlier.flatMap((before) => before.month.parts)];
   const plans: Plan[] = [...parts.map((part) => part.priced.plan), ...(ahead.priced ? [ahead.priced.plan] : [])];
   const currencies = new Set(plans.filter(isPriced).map((plan) => plan.currency));

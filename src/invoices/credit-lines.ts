@@ -16,14 +16,7 @@ export interface CreditsToBurn {
 /** The lines by which prepaid credits pay for usage, one a grant, in the order of burning. */
 export function creditLines({ lines, discountsUsdMicros, grants, period, currency }: CreditsToBurn): InvoiceLine[] {
   if (grants.length === 0) return [];
-  const sum = lines.reduce((total, line) => total + BigInt(line.amountUsdMicros), 0n);
-  const usage = lines.reduce((total, line) => (isUsage(line) ? total + BigInt(line.amountUsdMicros) : total), 0n);
-  const covered = coveredByCredits({
-    usageUsdMicros: usage,
-    beforeDiscountsUsdMicros: sum,
-    afterDiscountsUsdMicros: sum + discountsUsdMicros,
-  });
-  return burnCredits(covered, currency, grants).map(({ grant, dueUsdMicros, amountUsdMicros }) => {
+  return burnCredits(usageToPay(lines, discountsUsdMicros), currency, grants).map(({ grant, dueUsdMicros, amountUsdMicros }) => {
     const off = jsonAmount(-amountUsdMicros);
     return {
       kind: "credit",
@@ -42,6 +35,16 @@ export function creditLines({ lines, discountsUsdMicros, grants, period, currenc
         creditGrant: grant.id,
       },
     };
+  });
+}
+
+/** What of `lines` credits may pay, with discounts (zero or below) of so much. */
+export function usageToPay(lines: readonly InvoiceLine[], discountsUsdMicros: bigint): bigint {
+  const sum = lines.reduce((total, line) => total + BigInt(line.amountUsdMicros), 0n);
+  return coveredByCredits({
+    usageUsdMicros: lines.reduce((total, line) => (isUsage(line) ? total + BigInt(line.amountUsdMicros) : total), 0n),
+    beforeDiscountsUsdMicros: sum,
+    afterDiscountsUsdMicros: sum + discountsUsdMicros,
   });
 }
 

@@ -1,8 +1,7 @@
-import { findCalendars } from "../accounts/calendar-store.ts";
 import { onOwnBehalf } from "../kernel/caller.ts";
 import { notFound, WeirError } from "../kernel/errors.ts";
 import { HOUR_MS } from "../kernel/window.ts";
-import { closePeriods, finalize, followedBy, type CloseReport } from "./close.ts";
+import { closePeriods, finalize, type CloseReport } from "./close.ts";
 import { compose } from "./compose.ts";
 import type { CreditNote, CreditRequest } from "./credit-note.ts";
 import { creditInvoice, listCreditNotes } from "./credit-note-store.ts";
@@ -11,7 +10,9 @@ import { explainLine, type ExplainedLine } from "./explain.ts";
 import { gather, type BillingStores } from "./gather.ts";
 import { invoiceId, type Invoice } from "./invoice.ts";
 import { findInvoice, listInvoices, markPaid, markVoid } from "./invoice-store.ts";
-import { draftPeriods, openPeriod } from "./period-store.ts";
+import { draftPeriods } from "./period-store.ts";
+import { upcomingInputs } from "./upcoming.ts";
+import { watchCredits } from "./watch-credits.ts";
 import { simulate, type SimulatedInvoice, type Simulation } from "./simulate.ts";
 
 export interface InvoicingOptions {
@@ -64,25 +65,16 @@ export class Invoicing {
    * so far. At the month's last instant it is the invoice. Throws `not_found` for an account that does not exist.
    */
   async upcoming(account: string, now: number): Promise<Invoice> {
-    const { db } = this.#stores;
     await this.#book(account);
-    const open = await openPeriod(db, account);
-    const calendar = (await findCalendars(db, [account])).get(account);
-    if (!open || !calendar) throw notFound(`Account ${account}`);
-    const { next } = followedBy(open, calendar);
-    const period = open.monthMs > 0 ? open : { account, ...next };
-    const [input] = await gather(this.#stores, [followedBy(period, calendar)], now);
+    const input = (await upcomingInputs(this.#stores, [account], now)).get(account);
     if (!input || input instanceof Error) throw input ?? notFound(`Account ${account}`);
-    // Before the account's first invoice was made nobody has billed the fee it begins with: that invoice will.
-    const body = compose(open.monthMs > 0 ? input : { ...input, feeBilled: null });
-    return {
-      ...NOT_YET,
-      ...(body ?? NOTHING),
-      id: invoiceId(account, period.window.end),
-      account,
-      period: period.window,
-      draftedAt: period.window.end,
-    };
+    const { period } = input;
+    return { ...NOT_YET, ...(compose(input) ?? NOTHING), id: invoiceId(account, period.end), account, period, draftedAt: period.end };
+  }
+
+  /** Tells accounts whose prepaid credits run low or are exhausted (watch-credits.ts). Any process, any number of times. */
+  watchCredits(now: number): Promise<number> {
+    return watchCredits(this.#stores, now);
   }
 
   /** Recorded usage under another plan (simulate.ts), from everything answered so far. Throws `not_found`, `validation_failed`. */

@@ -41,14 +41,14 @@ export async function duePeriods(db: Db, now: number, after: PeriodCursor | null
   return rows.map(toPeriod);
 }
 
-/** The account's open month; null for an account that does not exist. */
-export async function openPeriod(db: Db, account: string): Promise<BillingPeriod | null> {
+/** The open month of each of `accounts` that exists. */
+export async function openPeriods(db: Db, accounts: readonly string[]): Promise<BillingPeriod[]> {
   const { rows } = await reachPostgres(
-    sql<Row>`select account, period_start, period_end, month_ms from billing_periods where account = ${account} and closed_at is null`.execute(
+    sql<Row>`select account, period_start, period_end, month_ms from billing_periods where account = any (${accounts}::text[]) and closed_at is null`.execute(
       db,
     ),
   );
-  return rows[0] ? toPeriod(rows[0]) : null;
+  return rows.map(toPeriod);
 }
 
 /** A draft's month and the one after it. */

@@ -28,6 +28,10 @@ function sentenceOf(type: string, data: Record<string, unknown>): string {
       return "The subscription has changed.";
     case "invoice.finalized":
       return "An invoice is final.";
+    case "credits.low":
+      return "Prepaid credits run low.";
+    case "credits.exhausted":
+      return "Prepaid credits are exhausted.";
     case "webhook.disabled":
       return `The webhook to ${shown(data["url"])} is disabled: ${data["reason"] === "gone" ? "it answered 410 Gone" : "it has only failed for days"}.`;
     default:

@@ -6,6 +6,8 @@ export const NOTIFICATION_TYPES = [
   "usage.rate_alert",
   "subscription.changed",
   "invoice.finalized",
+  "credits.low",
+  "credits.exhausted",
   "webhook.disabled",
 ] as const;
 

@@ -11,6 +11,9 @@ export interface CreditLeft {
   expiresAt: number | null;
   /** The order in which grants were made. */
   seq: number;
+  /** What was granted. */
+  amountUsdMicros: bigint;
+  /** What is not burned of it. */
   leftUsdMicros: bigint;
 }
 

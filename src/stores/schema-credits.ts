@@ -30,4 +30,9 @@ export interface CreditTables {
     created_at: Timestamp;
     voided_at: Timestamp | null;
   };
+  credit_standings: {
+    account: string;
+    level: number;
+    round: bigint;
+  };
 }

@@ -206,6 +206,79 @@ describe("burning", () => {
   });
 });
 
+describe("telling", () => {
+  const watch = async (): Promise<void> => {
+    await t.engine.rollUp();
+    await t.engine.invoices.watchCredits(t.clock.now());
+  };
+  /** Requests beyond what Pro includes, at 0.15 micro-dollars. */
+  const overBy = async (account: string, requests: number): Promise<void> =>
+    void (await billing.use(account, { state_requests: requests }));
+  const told = async (account: string): Promise<[type: unknown, remaining: unknown][]> => {
+    const { body } = await t.send("GET", "/v1/notifications", { account });
+    const all = body["notifications"] as { type: string; data: Record<string, unknown> }[];
+    return all
+      .filter(({ type }) => type.startsWith("credits."))
+      .map(({ type, data }): [unknown, unknown] => [type, data["remainingUsdMicros"]])
+      .reverse();
+  };
+
+  it("each crossing once, however often and by however many it is looked at; a top-up arms it again", async () => {
+    const account = await onPro();
+    await grant(account, 100_000);
+    await overBy(account, 1_500_000); // 75,000: a quarter is left
+    await watch();
+    expect(await told(account)).toEqual([]);
+    await overBy(account, 40_000); // 81,000
+    const other = await t.another();
+    await t.engine.rollUp();
+    await Promise.all([watch(), watch(), other.invoices.watchCredits(t.clock.now())]);
+    expect(await told(account)).toEqual([["credits.low", 19_000]]);
+    await overBy(account, 200_000); // 111,000
+    await watch();
+    await watch();
+    const first = [
+      ["credits.low", 19_000],
+      ["credits.exhausted", 0],
+    ];
+    expect(await told(account)).toEqual(first);
+    await grant(account, 1_000_000);
+    await watch();
+    expect(await told(account)).toEqual(first);
+    await overBy(account, 5_260_000); // 900,000 of 1,100,000
+    await watch();
+    expect(await told(account)).toEqual([...first, ["credits.low", 200_000]]);
+  });
+
+  it("a jump over both tells both, to the endpoints that ask for it; what never was granted is not missed", async () => {
+    const account = await onPro();
+    const without = await billing.newAccount("pro");
+    const hook = { url: "https://93.184.215.14/hook", events: ["credits.exhausted"] };
+    const { body } = await t.send("POST", "/v1/webhooks", { account, body: hook });
+    await grant(account, 10);
+    for (const one of [account, without]) await overBy(one, 2_000_000);
+    await watch();
+    expect(await told(account)).toEqual([
+      ["credits.low", 0],
+      ["credits.exhausted", 0],
+    ]);
+    const { body: sent } = await t.send("GET", `/v1/webhooks/${String(body["id"])}/deliveries`, { account });
+    expect(sent["deliveries"]).toMatchObject([{ type: "credits.exhausted" }]);
+    expect(await told(without)).toEqual([]);
+  });
+
+  it("what was reckoned before a grant is not told after it", async () => {
+    const account = await onPro();
+    await grant(account, 100_000);
+    await watch();
+    const [{ round } = { round: 0 }] = await sql`select round from credit_standings where account = ${account}`;
+    await grant(account, 100_000);
+    const tell = (seen: unknown) => sql`select weir_tell_credits(${account}, ${Number(seen)}, 2, '{}'::jsonb, now()) as told`;
+    expect(await tell(round)).toMatchObject([{ told: 0 }]);
+    expect(await tell(Number(round) + 1)).toMatchObject([{ told: 2 }]);
+  });
+});
+
 describe("the ledger of credits", () => {
   it("only grows, and a grant does not change", async () => {
     const account = await onPro();

@@ -17,6 +17,7 @@ const credit = (id: string, left: number, more: Partial<CreditLeft> = {}): Credi
   priority: 50,
   expiresAt: null,
   seq: 1,
+  amountUsdMicros: BigInt(Math.max(left, 0)),
   leftUsdMicros: BigInt(left),
   ...more,
 });
@@ -113,8 +114,8 @@ const grants = fc.array(
   }),
   { maxLength: 20 },
 );
-const named = (made: readonly Omit<CreditLeft, "id" | "name" | "seq">[]): CreditLeft[] =>
-  made.map((grant, seq) => ({ ...grant, id: `crg_${seq}`, name: "n", seq }));
+const named = (made: readonly Omit<CreditLeft, "id" | "name" | "seq" | "amountUsdMicros">[]): CreditLeft[] =>
+  made.map((grant, seq) => ({ ...grant, amountUsdMicros: grant.leftUsdMicros, id: `crg_${seq}`, name: "n", seq }));
 
 describe("whatever was granted", () => {
   test("burns are above nothing, within each grant and within what is due, and leave none of it while something is left", () => {
