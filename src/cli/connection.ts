@@ -44,7 +44,7 @@ export function resolveConnection(flags: ConnectionFlags, env: Env): Connection 
   const sameServer = sameAddress(url, fileUrl);
   const namedKey = flags.key ?? (env["WEIR_KEY"] || undefined);
   // An account named in the file belongs to the file's key: an account's own key needs no account beside it.
-  const fileAccount = sameServer && namedKey === undefined ? file.account : undefined;
+  const fileAccount = sameServer && (namedKey === undefined || namedKey === file.key) ? file.account : undefined;
   return {
     url,
     key: namedKey ?? (sameServer ? file.key : undefined) ?? null,

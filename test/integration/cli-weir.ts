@@ -21,6 +21,9 @@ export interface RunOptions {
 export interface RunningWeir {
   url: string;
   key: string;
+  dataDir: string;
+  /** Where its stores are. */
+  env: { DATABASE_URL: string; REDIS_URL: string };
   weir(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Asks the API as the operator, for `account`. */
   api(method: string, path: string, account: string, body?: unknown): Promise<unknown>;
@@ -34,8 +37,9 @@ const MAIN = join(ROOT, "src/cli/main.ts");
 export async function startWeir(settings: Record<string, string> = {}): Promise<RunningWeir> {
   const stack = await createTestStack();
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", WEIR_DATA_DIR: stack.dataDir };
+  const stores = { DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer };
   const server = spawn(process.execPath, [MAIN, "start"], {
-    env: { ...env, DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer, PORT: "0", LOG_LEVEL: "error", ...settings },
+    env: { ...env, ...stores, PORT: "0", LOG_LEVEL: "error", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await readyLine(server);
@@ -43,6 +47,8 @@ export async function startWeir(settings: Record<string, string> = {}): Promise<
   return {
     url,
     key,
+    dataDir: stack.dataDir,
+    env: stores,
     weir: (args, options = {}) => run(args, { ...env, ...options.env }, options.feed),
     api: async (method, path, account, body) => {
       const headers = { authorization: `Bearer ${key}`, "weir-account": account, "content-type": "application/json" };

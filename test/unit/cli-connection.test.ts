@@ -32,6 +32,7 @@ describe("where the API is, and as whom", () => {
   });
 
   test("the file's account does not go with another key", () => {
+    expect(resolveConnection({}, env({ WEIR_KEY: "file-key" }))).toMatchObject({ key: "file-key", account: "acct_demo" });
     expect(resolveConnection({ key: "account-key" }, env())).toMatchObject({ key: "account-key", account: null });
   });
 
