@@ -1,52 +1,26 @@
-import { InvocationError, registerWorker, type IIIClient } from "iii-sdk";
+import { InvocationError } from "iii-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iiiMeter } from "../../src/adapters/iii/iii.ts";
-import { startIiiEngine, type IiiEngine } from "./support/iii-engine.ts";
+import { openIii, WAYS, type IiiRuntime, type Way } from "./support/iii-runtime.ts";
 import { openWeir, type Weir } from "./support/weir.ts";
 
-const QUIET = { enableMetricsReporting: false, otel: { enabled: false } };
-
 let weir: Weir;
-/** The stand-in; null where `III_ENGINE_URL` names a real engine. */
-let standIn: IiiEngine | null = null;
-let plain: IIIClient;
-let wrapped: IIIClient;
-let guarded: IIIClient;
-const workers: IIIClient[] = [];
-const connect = (url: string): IIIClient => {
-  const worker = registerWorker(url, QUIET);
-  workers.push(worker);
-  return worker;
-};
-
+let iii: IiiRuntime;
 beforeAll(async () => {
-  const real = process.env["III_ENGINE_URL"];
-  [weir, standIn] = await Promise.all([openWeir(), real === undefined ? startIiiEngine() : null]);
-  const url = real ?? standIn?.url ?? "";
-  const account = ({ scope }: { scope: string }): string => scope.split("/", 1)[0] ?? "";
-  const meter = iiiMeter({ meter: weir.meter, InvocationError, account, service: "workers" });
-  plain = connect(url);
-  wrapped = meter.client(plain);
-  if (standIn) {
-    // A second engine whose every call goes through the middleware.
-    const guard = connect(url);
-    guard.registerFunction("weir::meter", meter.middleware(guard));
-    await guard.trigger({ function_id: "state::list_groups", payload: {} });
-    guarded = connect(url);
-  }
+  weir = await openWeir();
+  iii = await openIii(weir);
 });
 afterAll(async () => {
-  await Promise.all(workers.map((worker) => worker.shutdown()));
-  await Promise.all([standIn?.stop(), weir.stop()]);
+  await iii.stop();
+  await weir.stop();
 });
 
 type Run = (operation: string, payload?: object, metadata?: object) => Promise<unknown>;
 
 /** Calls by way of the wrapper, or of the middleware. */
-async function newScope(way: "wrapper" | "middleware", plan = "free") {
+async function newScope(way: Way, plan = "free") {
   const account = await weir.newAccount(plan);
-  if (standIn) standIn.middleware = way === "middleware" ? "weir::meter" : null;
-  const client = way === "wrapper" ? wrapped : guarded;
+  const client = iii.client(way);
   const run: Run = (operation, payload = {}, metadata) =>
     client.trigger({
       function_id: `state::${operation}`,
@@ -56,9 +30,7 @@ async function newScope(way: "wrapper" | "middleware", plan = "free") {
   return { account, run };
 }
 
-const ways = process.env["III_ENGINE_URL"] === undefined ? (["wrapper", "middleware"] as const) : (["wrapper"] as const);
-
-describe.each(ways)("iii by %s", (way) => {
+describe.each(WAYS)("iii by %s", (way) => {
   test("every operation counts exactly, and stored bytes are the values'", async () => {
     const { account, run } = await newScope(way);
     const table: [string, object, object][] = [
@@ -110,10 +82,7 @@ describe.each(ways)("iii by %s", (way) => {
       expect(error).toBeInstanceOf(InvocationError);
       expect((error as InvocationError).message).toContain("limit_exceeded: state_sqlite_rows_written");
     }
-    // Seen from beside the meter.
-    if (standIn) standIn.middleware = null;
-    expect(await plain.trigger({ function_id: "state::get", payload: { scope: `${account}/s`, key: "a" } })).toBe(1);
-    if (standIn) standIn.middleware = way === "middleware" ? "weir::meter" : null;
+    expect(await iii.stored(`${account}/s`, "a")).toBe(1);
     expect(await run("delete", { key: "nothing" })).toBeNull();
     expect(await weir.used(account)).toEqual({ requests: 2, rows_written: 1 });
   });
@@ -127,9 +96,10 @@ describe.each(ways)("iii by %s", (way) => {
 
 test("groups are rows read, and a delivery of a trigger is a request", async () => {
   const account = await weir.newAccount("free");
-  if (standIn) standIn.middleware = null;
+  // By a wrapper of its own, beside the other one.
+  iii.client("wrapper");
   const meter = iiiMeter({ meter: weir.meter, InvocationError, account, service: "workers" });
-  const { groups } = (await meter.client(plain).trigger({ function_id: "state::list_groups", payload: {} })) as { groups: string[] };
+  const { groups } = (await meter.client(iii.plain).trigger({ function_id: "state::list_groups", payload: {} })) as { groups: string[] };
   expect(await weir.used(account)).toEqual({ requests: 1, rows_read: Math.max(1, groups.length) });
   const heard = meter.delivery((event: { scope: string }) => Promise.resolve(event.scope));
   expect(await heard({ scope: "s" })).toBe("s");

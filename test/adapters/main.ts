@@ -15,6 +15,12 @@ async function run(): Promise<{ passed: number; failed: number }> {
   }
   const types = await runTool(TOOLS.types, ["-p", "test/adapters"]);
   console.log(types.code === 0 ? "ok     types" : `FAILED types\n${types.output.trim()}`);
+  const engine = process.env["III_ENGINE_URL"];
+  console.log(
+    engine === undefined
+      ? "note   iii: III_ENGINE_URL is not set, so its tests run against a stand-in of the engine, not against the engine itself."
+      : `note   iii: its tests run against the engine at ${engine}.`,
+  );
   const tests = await runTests(["--config", "test/adapters/vitest.config.ts", ...process.argv.slice(2)]);
   return types.code === 0 ? { ...tests, passed: tests.passed + 1 } : { ...tests, failed: tests.failed + 1 };
 }
