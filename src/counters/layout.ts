@@ -1,3 +1,5 @@
+import { QUANTITY_MAX } from "../kernel/quantity.ts";
+
 /** Reads what scripts/prelude.lua packs: little-endian doubles, −1 for "none". */
 
 const HEADER_DOUBLES = 17;
@@ -90,8 +92,8 @@ export const limbs = (high: number, low: number): bigint => (BigInt(high) << 26n
 
 function readPeriod(packed: Buffer, offset: number): PeriodCounters {
   const at = (i: number): number => packed.readDoubleLE((offset + i) * 8);
-  // Corrections may give back more than was used: then nothing is shown as used.
-  const used = Math.max(0, at(4) + at(5));
+  // Corrections may give back more than was used: then nothing is shown as used. They may add more than fits: then it is cut off there.
+  const used = Math.min(QUANTITY_MAX, Math.max(0, at(4) + at(5)));
   return { plan: orNull(at(0)), cap: orNull(at(1)), granted: at(2), used, spent: at(5), held: at(6) };
 }
 

@@ -188,6 +188,15 @@ it("stays exact at the greatest quantities", async () => {
   expect((await consume(account, 3)).meters[METER]).toMatchObject({ used: 3 });
 });
 
+it("beyond the greatest quantity is shown as that, and every view can still be read", async () => {
+  const account = await newAccount();
+  await consume(account, 7);
+  expect(await correct(account, { quantity: Number.MAX_SAFE_INTEGER })).toMatchObject({ status: 201 });
+  for (const url of ["/v1/usage", `/v1/usage/history?meter=${METER}`, "/v1/standings", "/v1/invoices/upcoming"])
+    expect([url, (await send("GET", url, account)).status]).toEqual([url, 200]);
+  expect(await used(account)).toBe(Number.MAX_SAFE_INTEGER);
+});
+
 it("is never edited or removed", async () => {
   const account = await newAccount();
   await correct(account, { quantity: 3 });
