@@ -105,3 +105,12 @@ describe("the live line", () => {
     expect(last.done).toBe(true);
   });
 });
+
+it("is not asked for its head alone, which nobody would ever be sent", async () => {
+  const account = await t.newAccount();
+  const answer = await fetch(`${address}/v1/usage/stream`, {
+    method: "HEAD",
+    headers: { authorization: `Bearer ${ADMIN_KEY}`, "weir-account": account },
+  });
+  expect(answer.status).toBe(404);
+});

@@ -57,6 +57,8 @@ export function usageStreamRoutes(app: App, engine: Engine): void {
     method: "GET",
     url: "/v1/usage/stream",
     ...reading,
+    // A head alone would never be sent, and hold a watcher's place until the caller leaves.
+    exposeHeadRoute: false,
     schema: {
       tags: ["usage"],
       summary: "Usage as it moves: Server-Sent Events",
