@@ -16,7 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts", "test/model/**/*.test.ts", "test/fault/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts", "test/model/**/*.test.ts", "test/fault/**/*.test.ts", "test/fuzz/**/*.test.ts"],
           globalSetup: ["test/support/global-setup.ts"],
         },
       },

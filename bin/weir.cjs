@@ -31,6 +31,7 @@ const SCRIPTS = {
   fault: ["test/fault/main.ts"],
   model: ["test/model/main.ts"],
   protocol: ["test/protocol/main.ts"],
+  fuzz: ["test/fuzz/main.ts"],
   bench: ["test/bench/main.ts"],
   scale: ["test/scale/main.ts"],
   cluster: ["test/cluster/main.ts"],

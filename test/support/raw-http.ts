@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { monotonicMs } from "../../src/kernel/clock.ts";
 
 /** One answer as it came over the wire. */
 export interface RawAnswer {
@@ -36,28 +37,42 @@ export class RawConnection {
     this.socket.write(bytes);
   }
 
-  /** The next answer, or null when the server has closed without one. */
-  async answer(): Promise<RawAnswer | null> {
+  /**
+   * The next answer, or null when the server has closed without one. `headOnly` where no body follows the head, or one that never ends.
+   * Rejects when nothing comes within `waitMs`.
+   */
+  async answer({ headOnly = false, waitMs = WAIT_MAX_MS }: { headOnly?: boolean; waitMs?: number } = {}): Promise<RawAnswer | null> {
+    const deadline = monotonicMs() + waitMs;
     for (;;) {
-      const found = this.#take();
+      const found = this.#take(headOnly);
       if (found) return found;
       if (this.#closed) return null;
-      await this.#more();
+      await this.#more(deadline - monotonicMs());
     }
   }
 
   /** Resolves when the server has closed the connection. */
-  async closed(): Promise<void> {
-    while (!this.#closed) await this.#more();
+  async closed(waitMs = WAIT_MAX_MS): Promise<void> {
+    const deadline = monotonicMs() + waitMs;
+    while (!this.#closed) await this.#more(deadline - monotonicMs());
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Bytes that came and belong to no answer taken so far. */
+  get unread(): number {
+    return this.#received.length;
   }
 
   end(): void {
     this.socket.destroy();
   }
 
-  #more(): Promise<void> {
+  #more(waitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`No answer within ${WAIT_MAX_MS} ms.`)), WAIT_MAX_MS);
+      const timer = setTimeout(() => reject(new Error("No answer in time.")), waitMs);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -65,17 +80,44 @@ export class RawConnection {
     });
   }
 
-  #take(): RawAnswer | null {
+  #take(headOnly: boolean): RawAnswer | null {
     const end = this.#received.indexOf("\r\n\r\n");
     if (end === -1) return null;
     const [first = "", ...lines] = this.#received.subarray(0, end).toString("latin1").split("\r\n");
     const headers = Object.fromEntries(
       lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
     );
-    const length = Number(headers["content-length"] ?? 0);
-    if (this.#received.length < end + 4 + length) return null;
-    const body = this.#received.subarray(end + 4, end + 4 + length).toString();
-    this.#received = this.#received.subarray(end + 4 + length);
-    return { status: Number(first.split(" ")[1]), headers, body };
+    const status = Number(first.split(" ")[1]);
+    const rest = this.#received.subarray(end + 4);
+    // "Go on sending", said before the answer itself.
+    if (status === 100) {
+      this.#received = rest;
+      return this.#take(headOnly);
+    }
+    const body = headOnly ? { text: "", length: 0 } : bodyOf(headers, rest);
+    if (!body) return null;
+    this.#received = rest.subarray(body.length);
+    return { status, headers, body: body.text };
+  }
+}
+
+/** What follows a head, as far as it is complete, and how many bytes it took on the wire; null while there is more to come. */
+function bodyOf(headers: Readonly<Record<string, string>>, rest: Buffer): { text: string; length: number } | null {
+  if (headers["transfer-encoding"] === "chunked") return chunksOf(rest);
+  const length = Number(headers["content-length"] ?? 0);
+  return rest.length < length ? null : { text: rest.subarray(0, length).toString(), length };
+}
+
+function chunksOf(rest: Buffer): { text: string; length: number } | null {
+  const chunks: Buffer[] = [];
+  for (let at = 0; ;) {
+    const lineEnd = rest.indexOf("\r\n", at);
+    if (lineEnd === -1) return null;
+    const size = Number.parseInt(rest.subarray(at, lineEnd).toString("latin1"), 16);
+    const next = lineEnd + 2 + size + 2;
+    if (rest.length < next) return null;
+    if (size === 0) return { text: Buffer.concat(chunks).toString(), length: next };
+    chunks.push(rest.subarray(lineEnd + 2, lineEnd + 2 + size));
+    at = next;
   }
 }

@@ -1,5 +1,5 @@
 import { randomBase62 } from "../../../src/kernel/ids.ts";
-import type { TestApp } from "../../support/app.ts";
+import type { Answer, TestApp } from "../../support/app.ts";
 
 /** An account with something of everything an account can have. Each text of it that an answer could show holds `mark`. */
 export interface Party {
@@ -53,34 +53,61 @@ const namesOf = (mark: string) => ({
   key: `entry-${mark}`,
 });
 
+/** A public address, which no test calls. */
+export const PUBLIC_HOOK = "https://93.184.215.14";
+
 /** Makes a party, through the API, as the operator. A webhook's address is public and never called: nothing is delivered here. */
 export async function makeParty(t: TestApp): Promise<Party> {
-  const mark = `party${randomBase62(8)}`;
-  const names = namesOf(mark);
-  const { account, service } = names;
-  const ask = async (method: "POST" | "PUT" | "GET", url: string, body?: unknown): Promise<Record<string, unknown>> => {
-    const answer = await t.send(method, url, { account, ...(body === undefined ? {} : { body }) });
-    if (answer.status >= 300) throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  };
+  const names = partyNames();
+  const ask = asking((method, url, options) => t.send(method, url, options), names.account);
   // Months ago, so that it has been billed.
   const present = t.clock.now();
   t.clock.set("2026-09-01T00:00:00.000Z");
-  await ask("PUT", `/v1/accounts/${account}`, { name: `Name ${mark}`, email: `${mark}@example.com`, plan: "pro" });
+  await putParty(ask, names);
   t.clock.set(present);
+  const party = await furnish(ask, names, { rollUp: () => t.engine.rollUp(), hook: PUBLIC_HOOK });
+  const { invoices } = (await ask("GET", "/v1/invoices")) as { invoices: { id: string; period: { end: string } }[] };
+  const handedOver = { provider: "manual", credited: 0n, next_attempt_at: new Date(present), created_at: new Date(present) };
+  for (const { id, period } of invoices)
+    await t.engine.db
+      .insertInto("payment_hand_overs")
+      .values({ ...handedOver, account: party.account, invoice: id, period_end: period.end })
+      .execute();
+  return party;
+}
+
+type Method = "POST" | "PUT" | "GET";
+/** Asks as the operator, about one account. Throws unless all is well. */
+export type Ask = (method: Method, url: string, body?: unknown) => Promise<Record<string, unknown>>;
+type Send = (method: Method, url: string, options: { account: string; body?: unknown }) => Promise<Pick<Answer, "status" | "body">>;
+
+export function asking(send: Send, account: string): Ask {
+  return async (method, url, body) => {
+    const answer = await send(method, url, { account, ...(body === undefined ? {} : { body }) });
+    if (answer.status >= 300) throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+}
+
+type Names = ReturnType<typeof namesOf>;
+
+export const partyNames = (): Names => namesOf(`party${randomBase62(8)}`);
+
+/** The account itself. Set the clock before: two of its months must have ended when it is furnished. */
+export async function putParty(ask: Ask, { account, mark }: Names): Promise<void> {
+  await ask("PUT", `/v1/accounts/${account}`, { name: `Name ${mark}`, email: `${mark}@example.com`, plan: "pro" });
+}
+
+/** Gives an account something of everything; its webhook goes below `hook`. */
+export async function furnish(ask: Ask, names: Names, by: { rollUp: () => Promise<unknown>; hook: string }): Promise<Party> {
+  const { mark, account, service } = names;
   await ask("POST", "/v1/invoices/run");
   const billed = await ask("GET", "/v1/invoices");
   const [invoice, secondInvoice] = (billed["invoices"] as { id: string }[]).map(({ id }) => id);
-  const handedOver = { provider: "manual", credited: 0n, next_attempt_at: new Date(present), created_at: new Date(present) };
-  for (const { id, period } of billed["invoices"] as { id: string; period: { end: string } }[])
-    await t.engine.db
-      .insertInto("payment_hand_overs")
-      .values({ ...handedOver, account, invoice: id, period_end: period.end })
-      .execute();
   await ask("PUT", "/v1/usage/caps/log_events", { period: "day", capValue: 7 });
   await ask("POST", "/v1/check", { account, service, usage: { log_events: 7 } });
-  await t.engine.rollUp();
-  await ask("PUT", `/v1/services/${service}`, { workerUrl: `https://${mark}.example.com` });
+  await by.rollUp();
+  await ask("PUT", `/v1/services/${service}`, { workerUrl: `${by.hook}/${mark}` });
   const namespaces = `/v1/services/${service}/state/namespaces`;
   await ask("POST", namespaces, { name: names.namespace });
   const value = `${namespaces}/${names.namespace}/objects/${names.object}/values/${names.key}`;
@@ -89,7 +116,7 @@ export async function makeParty(t: TestApp): Promise<Party> {
   await ask("POST", `/v1/accounts/${account}/corrections`, correction);
   await ask("PUT", value.replace(/\/values\/.*/, "/alarm"), { delaySeconds: 3_600 });
   const { id: apiKey, key: secret } = await ask("POST", `/v1/accounts/${account}/keys`, { scope: "read_only", name: `Key ${mark}` });
-  const { id: webhook } = await ask("POST", "/v1/webhooks", { url: `https://93.184.215.14/${mark}`, description: `Hook ${mark}` });
+  const { id: webhook } = await ask("POST", "/v1/webhooks", { url: `${by.hook}/${mark}`, description: `Hook ${mark}` });
   const { id: delivery } = await ask("POST", `/v1/webhooks/${String(webhook)}/test`);
   const credits = { amountUsdMicros: 5_000_000, name: `Credits ${mark}`, idempotencyKey: `first ${mark}` };
   const { id: credit } = await ask("POST", "/v1/credits", credits);

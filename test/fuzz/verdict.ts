@@ -1,0 +1,71 @@
+import type { CampaignResult } from "./campaign.ts";
+import { percentile, type HonestReport } from "./honest-client.ts";
+
+/** The honest client's slowest hundredth may take so many times as long as when it is alone. */
+const SLOWER_MAX = 3;
+/** Growth from the second quarter of a run to its last that is still flat: the heap's own breathing. */
+const GROWTH_MAX = 1.25;
+/** Fewer samples say nothing of a slowest hundredth, or of a trend. */
+const SAMPLES_MIN = 500;
+const MEMORY_SAMPLES_MIN = 8;
+const MEMORY_SHOWN = 16;
+const LOG_KINDS_MAX = 20;
+const MIB = 1024 * 1024;
+
+export interface Seen {
+  result: CampaignResult;
+  raw: readonly { name: string; fault: string | null }[];
+  honest: HonestReport;
+  running: boolean;
+  said: readonly string[];
+}
+
+/** Says what was seen; each request counts as a test, and so does each question about the whole run. */
+export function verdict({ result, raw, honest, running, said }: Seen, say: (line: string) => void): { passed: number; failed: number } {
+  const statuses = [...result.statuses].map(([status, n]) => `${status}: ${n}`).toSorted((a, b) => a.localeCompare(b));
+  say(`${result.sent} requests; answers ${statuses.join(", ")}; the slowest took ${Math.round(result.slowestMs)} ms`);
+  say(`${result.provedRefusals} refusals were seen to change nothing; ${result.unprovedRefusals} could not be told apart from changes`);
+  const memory = memoryGrowth(result.memory);
+  say(
+    `memory, MiB: ${spread(result.memory)
+      .map((bytes) => Math.round(bytes / MIB))
+      .join(" ")}; grew ×${memory.toFixed(2)}`,
+  );
+  const [alone, attacked] = [percentile(honest.alone, 0.99), percentile(honest.attacked, 0.99)];
+  say(
+    `honest client: p99 ${alone.toFixed(1)} ms alone (${honest.alone.length} calls), ${attacked.toFixed(1)} ms attacked ` +
+      `(${honest.attacked.length} calls): ×${(attacked / alone).toFixed(2)}; ${honest.failures.length} failed`,
+  );
+  for (const failure of new Set(honest.failures)) say(`    the honest client was answered ${failure.slice(0, 200)}`);
+  const enough = Math.min(honest.alone.length, honest.attacked.length) >= SAMPLES_MIN;
+  const questions: [asked: string, well: boolean][] = [
+    ["the process lives", running],
+    ["memory is flat", result.memory.length < MEMORY_SAMPLES_MIN || memory <= GROWTH_MAX],
+    [`the honest client's p99 is within ${SLOWER_MAX}×`, !enough || attacked <= SLOWER_MAX * alone],
+    ["the honest client is served", honest.failures.length === 0],
+    ["every refusal could be compared", result.unprovedRefusals === 0],
+  ];
+  for (const { name, fault } of raw) questions.push([fault === null ? name : `${name}: ${fault}`, fault === null]);
+  for (const [asked, well] of questions) if (!well) say(`✗ ${asked}`);
+  const kinds = [...new Set(said.map(troubleOf))];
+  if (said.length > 0) say(`the process wrote ${said.length} lines to its log:`);
+  for (const trouble of kinds.slice(0, LOG_KINDS_MAX)) say(`    ${trouble}`);
+  const failed = result.faults + questions.filter(([, well]) => !well).length;
+  return { passed: result.sent + questions.length - failed, failed };
+}
+
+/** What a line of the log is about; a line of JSON is shown by its error, with where it comes from. */
+function troubleOf(line: string): string {
+  if (!line.startsWith("{")) return line;
+  const { err, msg } = JSON.parse(line) as { err?: { message?: string; stack?: string }; msg?: string };
+  return `${msg ?? ""}: ${err?.message ?? ""} (${/src\/\S+/.exec(err?.stack ?? "")?.[0] ?? "?"})`;
+}
+
+/** The last quarter's median over the second's: the first warms up. */
+function memoryGrowth(samples: readonly number[]): number {
+  const quarter = (n: number): number => percentile(samples.slice((samples.length * (n - 1)) / 4, (samples.length * n) / 4), 0.5);
+  return samples.length < MEMORY_SAMPLES_MIN ? 1 : quarter(4) / quarter(2);
+}
+
+const spread = (samples: readonly number[]): number[] =>
+  samples.filter((_, i) => i % Math.max(1, Math.ceil(samples.length / MEMORY_SHOWN)) === 0);
