@@ -19,6 +19,7 @@ import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
 import { tellResets } from "./tell-window-resets.ts";
+import { tellUsage } from "./tell-usage.ts";
 import { watchPrepaidCredits } from "./watch-credits.ts";
 import { watchUsageRates } from "./watch-rates.ts";
 
@@ -30,6 +31,7 @@ export const JOBS: readonly Job[] = [
   closeBillingPeriods,
   watchPrepaidCredits,
   handOverInvoices,
+  tellUsage,
   deliverWebhooks,
   prepareLedger,
   indexClosedMonths,

@@ -32,12 +32,13 @@ export interface Config {
   payments: PaymentConfig | null;
 }
 
-/** `from`: invoices that were finalized before, epoch ms, are left alone; null: none is. */
+/** `from`: what was final before, epoch ms, is left alone; null: nothing is. `meters`: what a meter is called there, of those that are counted there. */
 export type PaymentConfig =
-  | { provider: "manual"; from: number | null }
+  | { provider: "manual"; from: number | null; meters: Readonly<Record<string, string>> }
   | {
       provider: "stripe";
       from: number | null;
+      meters: Readonly<Record<string, string>>;
       stripe: { secretKey: string; webhookSecret: string; apiUrl: string | null; daysUntilDue: number };
     };
 
@@ -98,6 +99,11 @@ const proxies = z
   )
   .optional();
 
+/** `meter=name` pairs, with commas between. */
+const METER_NAMES = /^[a-z][a-z0-9_]{0,63}=[^\s=,]{1,100}(?:,[a-z][a-z0-9_]{0,63}=[^\s=,]{1,100})*$/;
+/** 100 pairs of the longest. */
+const METER_NAMES_LENGTH_MAX = 16_600;
+
 /** A key of Stripe's, or a secret that it signs with. */
 const stripeSecret = (example: string) =>
   z
@@ -147,6 +153,11 @@ const SCHEMA = z
     WEIR_STRIPE_SECRET_KEY: stripeSecret("sk_live_… or rk_live_…"),
     WEIR_STRIPE_WEBHOOK_SECRET: stripeSecret("whsec_…"),
     WEIR_STRIPE_API_URL: serverUrl(["http:", "https:"], "https://api.stripe.com"),
+    WEIR_STRIPE_METERS: z
+      .string()
+      .max(METER_NAMES_LENGTH_MAX)
+      .regex(METER_NAMES, "must be pairs of a meter and its event name at Stripe, such as state_requests=requests,log_events=logs")
+      .optional(),
     WEIR_STRIPE_DAYS_UNTIL_DUE: wholeNumber(DAYS_UNTIL_DUE_MAX, 30),
     NODE_ENV: z.string().optional(),
   })
@@ -220,8 +231,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 function paymentsIn(found: z.infer<typeof SCHEMA>): PaymentConfig | null {
   const { WEIR_PAYMENTS: provider, WEIR_STRIPE_SECRET_KEY: secretKey, WEIR_STRIPE_WEBHOOK_SECRET: webhookSecret } = found;
   const from = found.WEIR_PAYMENTS_FROM === undefined ? null : Date.parse(found.WEIR_PAYMENTS_FROM);
-  if (provider === "manual") return { provider, from };
+  if (provider === "manual") return { provider, from, meters: {} };
   if (provider === undefined || secretKey === undefined || webhookSecret === undefined) return null;
   const stripe = { secretKey, webhookSecret, apiUrl: found.WEIR_STRIPE_API_URL ?? null, daysUntilDue: found.WEIR_STRIPE_DAYS_UNTIL_DUE };
-  return { provider, from, stripe };
+  const pairs = found.WEIR_STRIPE_METERS?.split(",").map((pair) => pair.split("=")) ?? [];
+  return { provider, from, meters: Object.fromEntries(pairs.map(([meter = "", name = ""]) => [meter, name])), stripe };
 }

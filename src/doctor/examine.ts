@@ -8,6 +8,7 @@ import { checkInvariants } from "../ledger/invariants.ts";
 import { mostStranded } from "../ledger/stranded-store.ts";
 import type { Db } from "../stores/database.ts";
 import { failedHandOvers } from "../payments/hand-over-store.ts";
+import { parkedEvents } from "../payments/meter-event-store.ts";
 import { postgresFacts } from "../stores/migration-state.ts";
 import { failed, type Finding } from "./finding.ts";
 import { handOverFinding, invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
@@ -33,7 +34,9 @@ export async function examine({ db, counters }: { db: Db; counters: Counters }, 
   if (!isAway(postgres)) {
     ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
     ledger.push(...(await part("billing", async () => [parkedFinding(await listParked(db, "", PARKED_SHOWN))])));
-    ledger.push(...(await part("payments", async () => [handOverFinding(await failedHandOvers(db, HAND_OVERS_SHOWN))])));
+    ledger.push(
+      ...(await part("payments", async () => [handOverFinding(await failedHandOvers(db, HAND_OVERS_SHOWN), await parkedEvents(db))])),
+    );
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
   }
   return [...postgres, ...redis, ...ledger];

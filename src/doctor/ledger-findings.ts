@@ -2,6 +2,7 @@ import { iso, windowsAt, type Period } from "../kernel/window.ts";
 import type { ParkedAccount } from "../invoices/parked-store.ts";
 import type { CheckResult } from "../ledger/invariants.ts";
 import type { HandOver } from "../payments/hand-over-store.ts";
+import type { ParkedEvents } from "../payments/meter-event-store.ts";
 import type { StrandedWindow } from "../ledger/stranded-store.ts";
 import { failed, ok, warning, type Finding } from "./finding.ts";
 
@@ -43,7 +44,12 @@ export function parkedFinding(parked: readonly ParkedAccount[]): Finding {
 }
 
 /** Invoices that whoever collects the money refused, or could not be told of. */
-export function handOverFinding(given: readonly HandOver[]): Finding {
+export function handOverFinding(given: readonly HandOver[], parked: ParkedEvents | null): Finding {
+  if (given.length === 0 && parked) {
+    const { count, account, meter, bucket, error } = parked;
+    const found = `${count} hours of usage may have been counted at the provider, or not; the oldest is ${meter} of ${account} at ${iso(bucket)}: ${error}`;
+    return warning("payments", found, "See what the provider's meter has of that hour, and correct it there (docs/payments.md).");
+  }
   if (given.length === 0) return ok("payments", "no hand-over was given up");
   const each = given.map(({ invoice, account, provider, error }) => `${invoice} of ${account} to ${provider}: ${error ?? ""}`);
   return failed(

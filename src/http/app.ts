@@ -37,7 +37,7 @@ import { leaseRoutes } from "./routes/leases.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { objectRoutes } from "./routes/objects.ts";
-import { handOverRoutes, paymentWebhookRoutes } from "./routes/payments.ts";
+import { handOverRoutes, paymentCustomerRoutes, paymentWebhookRoutes } from "./routes/payments.ts";
 import { pricingRoutes } from "./routes/pricing.ts";
 import { recountRoutes } from "./routes/recount.ts";
 import { serviceRoutes } from "./routes/services.ts";
@@ -187,6 +187,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   creditNoteRoutes(app, engine);
   creditRoutes(app, engine);
   handOverRoutes(app, engine);
+  paymentCustomerRoutes(app, engine);
   keyRoutes(app, engine);
   correctionRoutes(app, engine);
   auditRoutes(app, engine);

@@ -23,6 +23,7 @@ const TOLD = new Set([
   "postInvoicesByInvoiceFinalize",
   "postInvoicesRun",
   "postInvoicesByInvoiceHandOver",
+  "putAccountsByAccountPaymentCustomersByProvider",
   "putTestClock",
   "postTestRunJobs",
 ]);

@@ -45,6 +45,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   object: "The object, 1 to 512 characters, escaped as a part of a path.",
   order: "Newest first, or oldest first.",
   period: "The window: `day` or `month`.",
+  provider: "Who collects the money: `manual` or `stripe`.",
   service: "The service, such as `service_1`.",
   sort: "By bytes stored, or by requests counted.",
   to: "Until when, RFC 3339; the instant itself is left out.",

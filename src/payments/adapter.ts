@@ -36,6 +36,18 @@ export interface ToldPayment {
   externalId: string;
 }
 
+/** Usage of an hour that is to be counted at the other side. Every attempt tells the same. */
+export interface MeterEvent {
+  /** Known there for a day: an event is counted once by it. At most 100 characters. */
+  identifier: string;
+  customer: string;
+  /** What the meter is called there. */
+  name: string;
+  quantity: bigint;
+  /** Epoch ms. */
+  at: number;
+}
+
 /** Somebody who collects money. Calls end within a bounded time; any may be repeated. */
 export interface PaymentAdapter {
   readonly provider: Provider;
@@ -46,9 +58,14 @@ export interface PaymentAdapter {
   handOver(due: DueInvoice, remember: (customer: string) => Promise<string>): Promise<string>;
   /** The invoice is void, or was paid elsewhere: it is not to be collected any more. Throws `Refused`. */
   withdraw(due: DueInvoice, because: "paid" | "void"): Promise<void>;
+  /** Counts usage there, once by its identifier. Throws `Refused`, and `NotArrived` where it certainly was not counted. */
+  count(event: MeterEvent): Promise<void>;
   /** What a webhook tells of; null for what is of no concern. Throws `bad_request` where it was not the other side that sent it, or not now. */
   read(body: Buffer, signature: string, now: number): ToldPayment | null;
 }
+
+/** Nothing was sent: the other side could not be reached at all. */
+export class NotArrived extends Error {}
 
 /** The other side answered, and it was no success. Whether trying again may help, it says itself. */
 export class Refused extends Error {

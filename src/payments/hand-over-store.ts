@@ -113,6 +113,13 @@ export async function rememberCustomer(db: Db, account: string, provider: Provid
   return rows[0]?.customer ?? customer;
 }
 
+/** Whom an account is at each provider that knows it. */
+export async function listCustomers(db: Db, account: string): Promise<{ provider: Provider; customer: string; createdAt: number }[]> {
+  const query = db.selectFrom("payment_customers").selectAll().where("account", "=", account).orderBy("provider");
+  const rows = await reachPostgres(query.execute());
+  return rows.map(({ provider, customer, created_at }) => ({ provider: provider as Provider, customer, createdAt: created_at.getTime() }));
+}
+
 /** Books how an attempt ended, unless somebody else has the hand-over by now, or a payment has settled it. */
 export async function endHandOver(db: Db, { due, lease }: ClaimedHandOver, end: AttemptEnd, now: number): Promise<void> {
   const { state, externalId, error, refused, nextAt } = end;

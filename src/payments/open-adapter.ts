@@ -1,4 +1,5 @@
 import type { PaymentAdapter } from "./adapter.ts";
+import type { MeterNames } from "./meter-events.ts";
 import { manualPayments } from "./manual.ts";
 import { openStripe, type StripeOptions } from "./stripe.ts";
 
@@ -6,6 +7,8 @@ import { openStripe, type StripeOptions } from "./stripe.ts";
 export type PaymentOptions = {
   /** Invoices that were finalized before are left alone, epoch ms; null: none is. */
   from: number | null;
+  /** Meters whose usage is counted there too. */
+  meters: MeterNames;
 } & ({ provider: "manual" } | { provider: "stripe"; stripe: StripeOptions });
 
 /** The adapter of the configured provider. Throws one sentence where its package is missing. */

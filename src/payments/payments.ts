@@ -1,14 +1,15 @@
-import { notFound } from "../kernel/errors.ts";
+import { notFound, WeirError } from "../kernel/errors.ts";
 import { monotonicMs, type Clock } from "../kernel/clock.ts";
 import { newId } from "../kernel/ids.ts";
 import { DAY_MS, HOUR_MS } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
-import { Refused, type PaymentAdapter } from "./adapter.ts";
+import { Refused, type PaymentAdapter, type Provider } from "./adapter.ts";
 import {
   bookPayment,
   claimHandOver,
   endHandOver,
   findHandOver,
+  listCustomers,
   makeDue,
   planHandOvers,
   rememberCustomer,
@@ -16,6 +17,7 @@ import {
   type ClaimedHandOver,
   type HandOver,
 } from "./hand-over-store.ts";
+import { MeterEvents, type MeterEventReport } from "./meter-events.ts";
 import { openAdapter, type PaymentOptions } from "./open-adapter.ts";
 
 const MINUTE_MS = 60_000;
@@ -60,6 +62,7 @@ export class Payments {
   readonly #clock: Clock;
   readonly #options: PaymentOptions | null;
   #adapter: PaymentAdapter | null = null;
+  #meterEvents: MeterEvents | null = null;
 
   constructor(db: Db, clock: Clock, options: PaymentOptions | null = null) {
     this.#db = db;
@@ -69,7 +72,10 @@ export class Payments {
 
   /** Loads what the configured provider needs; to be awaited before anything else. Throws one sentence where it is missing. */
   async open(): Promise<void> {
-    if (this.#options) this.#adapter = await openAdapter(this.#options);
+    if (!this.#options) return;
+    this.#adapter = await openAdapter(this.#options);
+    const { from, meters: names } = this.#options;
+    if (Object.keys(names).length > 0) this.#meterEvents = new MeterEvents(this.#db, this.#clock, this.#adapter, { names, from });
   }
 
   /**
@@ -87,6 +93,11 @@ export class Payments {
     const until = monotonicMs() + RUN_MAX_MS;
     await Promise.all(Array.from({ length: LANES }, () => this.#lane(adapter, until, report)));
     return report;
+  }
+
+  /** Counts usage at the provider's meters, where some are named (meter-events.ts). */
+  async tellUsage(): Promise<MeterEventReport> {
+    return (await this.#meterEvents?.tellDue()) ?? { told: 0, postponed: 0 };
   }
 
   /** Takes a webhook of the provider's. What it tells for the second time changes nothing. Throws `bad_request`, `not_found`. */
@@ -108,6 +119,18 @@ export class Payments {
   async retry(account: string, invoice: string): Promise<HandOver> {
     await makeDue(this.#db, account, invoice, this.#clock.now());
     return this.find(account, invoice);
+  }
+
+  /** Whom the account is at each provider that knows it. */
+  customers(account: string): Promise<{ provider: Provider; customer: string; createdAt: number }[]> {
+    return listCustomers(this.#db, account);
+  }
+
+  /** Says whom the account is at a provider, before anything is made for it there. Throws `conflict` where it is somebody else already. */
+  async nameCustomer(account: string, provider: Provider, customer: string): Promise<void> {
+    const counts = await rememberCustomer(this.#db, account, provider, customer, this.#clock.now());
+    if (counts !== customer)
+      throw new WeirError("conflict", `The account is ${counts} at ${provider} already, and its invoices are that customer's.`);
   }
 
   async #lane(adapter: PaymentAdapter, until: number, report: HandOverReport): Promise<void> {

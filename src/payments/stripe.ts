@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import { WeirError } from "../kernel/errors.ts";
-import { Refused, type DueInvoice, type PaymentAdapter, type ToldPayment } from "./adapter.ts";
+import { NotArrived, Refused, type DueInvoice, type MeterEvent, type PaymentAdapter, type ToldPayment } from "./adapter.ts";
 import { itemsOf, type Item } from "./stripe-items.ts";
 
 export interface StripeOptions {
@@ -21,6 +21,11 @@ const WEBHOOK_TOLERANCE_S = 300;
 const PAGE = 100;
 /** Pages of a customer's invoices that are looked through, the newest first, for what an attempt before has left. */
 const LOOKUP_PAGES_MAX = 10;
+
+/** How Stripe says that it has counted an event of that identifier. */
+const DUPLICATE = "duplicate_meter_event";
+/** How Node says that no connection was made, so that nothing can have been sent. */
+const UNREACHED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 
 /** A signed event, as far as it is looked at. */
 const eventSchema = z.object({
@@ -90,6 +95,22 @@ export class StripePayments implements PaymentAdapter {
       else if (invoice.status !== "open") return;
       else if (because === "void") await this.#stripe.invoices.voidInvoice(invoice.id, {}, key(due, "void"));
       else await this.#stripe.invoices.pay(invoice.id, { paid_out_of_band: true }, key(due, "pay"));
+    });
+  }
+
+  async count({ identifier, customer, name, quantity, at }: MeterEvent): Promise<void> {
+    await this.#telling(async () => {
+      try {
+        await this.#stripe.billing.meterEvents.create({
+          event_name: name,
+          identifier,
+          payload: { stripe_customer_id: customer, value: String(quantity) },
+          timestamp: Math.floor(at / 1_000),
+        });
+      } catch (error) {
+        // It was counted before, and the answer lost.
+        if (!(error instanceof this.#answered) || error.code !== DUPLICATE) throw error;
+      }
     });
   }
 
@@ -207,7 +228,9 @@ export class StripePayments implements PaymentAdapter {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof this.#answered) || error.statusCode === undefined) throw error;
+      if (!(error instanceof this.#answered)) throw error;
+      if (error.statusCode === undefined)
+        throw UNREACHED.has(codeOf(error.detail)) ? new NotArrived(error.message, { cause: error }) : error;
       const { statusCode: status } = error;
       // A wrong key, a limit of calls and a fault of Stripe's pass without a change of the invoice.
       const final = status >= 400 && status < 500 && ![401, 403, 409, 429].includes(status);
@@ -215,6 +238,9 @@ export class StripePayments implements PaymentAdapter {
     }
   }
 }
+
+const codeOf = (fault: unknown): string =>
+  typeof fault === "object" && fault !== null && "code" in fault && typeof fault.code === "string" ? fault.code : "";
 
 /** The same for the same step of the same hand-over, until Stripe has answered that it will not. */
 const key = ({ id, refusals }: DueInvoice, step: string, of = id): { idempotencyKey: string } => ({

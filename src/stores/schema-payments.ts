@@ -11,6 +11,20 @@ export interface PaymentTables {
     customer: string;
     created_at: Timestamp;
   };
+  payment_meter_events: {
+    account: string;
+    provider: string;
+    meter: string;
+    bucket: Timestamp;
+    sent: Defaulted<bigint>;
+    pending: bigint | null;
+    unanswered_at: Timestamp | null;
+    parked: Defaulted<boolean>;
+    failures: Defaulted<number>;
+    next_attempt_at: Timestamp;
+    lease: string | null;
+    error: string | null;
+  };
   payment_hand_overs: {
     account: string;
     invoice: string;

@@ -24,7 +24,7 @@ const stateOf = (invoice: string) => t.send("GET", `/v1/invoices/${invoice}/hand
 
 describe("by hand", () => {
   it("an invoice waits until somebody says that it is paid", async () => {
-    const { account, invoices } = await billed({ provider: "manual", from: null });
+    const { account, invoices } = await billed({ provider: "manual", from: null, meters: {} });
     const [invoice] = invoices;
     expect(await stateOf(invoice!.id)).toMatchObject({ status: 404 });
     await handOverInvoices.run(t.engine);
@@ -46,13 +46,13 @@ describe("by hand", () => {
   });
 
   it("invoices of before it was switched on are left alone", async () => {
-    const { invoices } = await billed({ provider: "manual", from: Date.parse("2027-03-02T00:00:00.001Z") });
+    const { invoices } = await billed({ provider: "manual", from: Date.parse("2027-03-02T00:00:00.001Z"), meters: {} });
     await handOverInvoices.run(t.engine);
     expect(await Promise.all(invoices.map(async ({ id }) => (await stateOf(id)).status))).toEqual([404, 404, 404]);
   });
 
   it("nobody takes Stripe's webhooks", async () => {
-    await billed({ provider: "manual", from: null });
+    await billed({ provider: "manual", from: null, meters: {} });
     const told = await t.send("POST", "/v1/payments/stripe/webhook", {
       body: "{}",
       key: null,

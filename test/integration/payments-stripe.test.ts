@@ -24,6 +24,7 @@ beforeAll(async () => {
   options = {
     provider: "stripe",
     from: null,
+    meters: {},
     stripe: { secretKey: "sk_test_nothing", webhookSecret: WEBHOOK_SECRET, apiUrl, daysUntilDue: 14 },
   };
   t = await openTestApp("weir", options);
@@ -136,6 +137,15 @@ describe("a finalized invoice", () => {
     t.clock.advance(LEASE_MS);
     await handOver();
     expect(stripe.calls).toHaveLength(calls);
+  });
+
+  it("goes to the customer that the account was said to be", async () => {
+    const invoice = await finalized();
+    stripe.customers.push({ id: "cus_of_old", object: "customer", metadata: {} });
+    await t.send("PUT", `/v1/accounts/${invoice.account}/payment-customers/stripe`, { body: { customer: "cus_of_old" } });
+    await handOver();
+    expect(stripe.invoicesOf(invoice.id)).toMatchObject([{ status: "open", customer: "cus_of_old" }]);
+    expect(customersOf(invoice)).toEqual([]);
   });
 
   it("is less what was credited before it fell due, whatever is credited after", async () => {

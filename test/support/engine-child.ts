@@ -21,7 +21,7 @@ export interface ProcessOptions {
 export type ProcessOrder =
   | { kind: "use"; account: string; meter: string; times: number }
   | { kind: "roll up"; account: string; stopAt: RollUpStep | null }
-  | { kind: "deliver" | "hand over" };
+  | { kind: "deliver" | "hand over" | "tell usage" };
 export type ProcessAnswer = { kind: "ready" | "stopped" } | { kind: "done"; allowed: number } | { kind: "failed"; error: string };
 
 /** A process with an engine of its own. One order at a time. */

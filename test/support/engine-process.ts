@@ -34,6 +34,7 @@ answer({ kind: "ready" });
 
 async function obey(order: ProcessOrder): Promise<number> {
   if (order.kind === "hand over") await engine.payments.handOverDue();
+  if (order.kind === "tell usage") await engine.payments.tellUsage();
   if (order.kind === "deliver") await engine.outbox.deliverDue();
   if (order.kind === "roll up") await rollUp(order.account, order.stopAt);
   if (order.kind !== "use") return 0;

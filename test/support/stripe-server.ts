@@ -29,6 +29,7 @@ export class StripeServer {
   readonly customers: StripeObject[] = [];
   readonly invoices: StripeObject[] = [];
   readonly items: StripeObject[] = [];
+  readonly meterEvents: Fields[] = [];
   /** Decides of each call what happens to it; null: what should. */
   mishap: (call: StripeCall) => Mishap | null = () => null;
   /** As if what was made just now could not be found yet. */
@@ -110,11 +111,36 @@ export class StripeServer {
       return ok({ object: "search_result", url: path, has_more: false, data: this.#found(fields) });
     if (resource === "customers" && method === "POST")
       return id === "" ? this.#makeCustomer(fields) : this.#change(this.customers, id, fields);
+    if (path === "/v1/billing/meter_events") return this.#countEvent(fields);
     if (resource === "invoiceitems" && method === "POST") return this.#makeItem(fields);
     if (resource === "invoiceitems") return ok(page(path, this.listsNothing ? [] : this.itemsOf(fields["invoice"] ?? ""), fields));
     if (resource === "invoices" && id === "") return method === "POST" ? this.#makeInvoice(fields) : this.#listInvoices(path, fields);
     if (resource === "invoices") return this.#actOn(id, method === "DELETE" ? "delete" : action);
     return refusal({ status: 404, message: `Unrecognized request URL (${method}: ${path}).` });
+  }
+
+  /** An identifier is known for a day, which nothing here outlives. */
+  #countEvent(fields: Fields) {
+    const identifier = fields["identifier"] ?? "";
+    if (this.meterEvents.some((event) => event["identifier"] === identifier)) {
+      const error = {
+        type: "invalid_request_error",
+        code: "duplicate_meter_event",
+        message: `An event already exists with identifier ${identifier}.`,
+      };
+      return { status: 400, body: { error } };
+    }
+    this.meterEvents.push(fields);
+    const { event_name, timestamp } = fields;
+    return ok({
+      object: "billing.meter_event",
+      created: 1_800_000_000,
+      event_name,
+      identifier,
+      livemode: false,
+      payload: group(fields, "payload"),
+      timestamp: Number(timestamp),
+    });
   }
 
   #found(fields: Fields): StripeObject[] {

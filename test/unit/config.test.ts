@@ -48,6 +48,7 @@ describe("configuration", () => {
       WEIR_STRIPE_WEBHOOK_SECRET: "whsec_1234",
       WEIR_STRIPE_API_URL: "http://127.0.0.1:12111",
       WEIR_STRIPE_DAYS_UNTIL_DUE: "14",
+      WEIR_STRIPE_METERS: "state_requests=requests,log_events=logs",
     });
     expect(given).toEqual({
       host: "0.0.0.0",
@@ -66,6 +67,7 @@ describe("configuration", () => {
       payments: {
         provider: "stripe",
         from: Date.parse("2026-12-01T00:00:00Z"),
+        meters: { state_requests: "requests", log_events: "logs" },
         stripe: { secretKey: "rk_live_1234", webhookSecret: "whsec_1234", apiUrl: "http://127.0.0.1:12111", daysUntilDue: 14 },
       },
     });
@@ -73,7 +75,7 @@ describe("configuration", () => {
 
   test("hands nothing over unless it is told to whom", () => {
     expect(readConfig({ WEIR_STRIPE_SECRET_KEY: "sk_live_1", WEIR_STRIPE_WEBHOOK_SECRET: "whsec_1234" }).payments).toBeNull();
-    expect(readConfig({ WEIR_PAYMENTS: "manual" }).payments).toEqual({ provider: "manual", from: null });
+    expect(readConfig({ WEIR_PAYMENTS: "manual" }).payments).toEqual({ provider: "manual", from: null, meters: {} });
   });
 
   test.each([
@@ -85,6 +87,10 @@ describe("configuration", () => {
     [{ WEIR_TEST_CLOCK: "yes" }, 'WEIR_TEST_CLOCK must be 1 or 0, not "yes".'],
     [{ WEIR_HOST: "a b" }, 'WEIR_HOST must be a host name or an address, not "a b".'],
     [{ WEIR_INVOICE_GRACE_HOURS: "1e3" }, 'WEIR_INVOICE_GRACE_HOURS must be a whole number from 0 to 744, not "1e3".'],
+    [
+      { WEIR_STRIPE_METERS: "state_requests" },
+      'WEIR_STRIPE_METERS must be pairs of a meter and its event name at Stripe, such as state_requests=requests,log_events=logs, not "state_requests".',
+    ],
     [{ WEIR_PAYMENTS: "paypal" }, 'WEIR_PAYMENTS must be manual or stripe, not "paypal".'],
     [
       { WEIR_PAYMENTS: "stripe", WEIR_STRIPE_SECRET_KEY: "sk_live_1234" },

@@ -1,12 +1,14 @@
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
 import { WeirError } from "../../kernel/errors.ts";
+import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
 import { iso } from "../../kernel/window.ts";
 import { PROVIDERS } from "../../payments/adapter.ts";
 import { HAND_OVER_STATES, type HandOver } from "../../payments/hand-over-store.ts";
 import type { App } from "../app.ts";
 import { allow, open } from "../auth.ts";
 import { invoiceParams, seenBy } from "./invoices.ts";
+import { requireAccount } from "./notifications.ts";
 
 const tags = ["payments"];
 const SIGNATURE_HEADER = "stripe-signature";
@@ -14,19 +16,25 @@ const SIGNATURE_HEADER = "stripe-signature";
 const WEBHOOK_BYTES_MAX = 512 * 1024;
 
 const instant = z.iso.datetime();
-const handOverSchema = z.object({
-  account: z.string(),
-  invoice: z.string(),
-  provider: z.enum(PROVIDERS),
-  state: z.enum(HAND_OVER_STATES),
-  externalId: z.string().nullable(),
-  attempts: z.int(),
-  nextAttemptAt: instant.nullable(),
-  error: z.string().nullable(),
-  createdAt: instant,
-  handedOverAt: instant.nullable(),
-  settledAt: instant.nullable(),
-});
+const handOverSchema = z
+  .object({
+    account: z.string(),
+    invoice: z.string(),
+    provider: z.enum(PROVIDERS),
+    state: z.enum(HAND_OVER_STATES),
+    externalId: z.string().nullable(),
+    attempts: z.int(),
+    nextAttemptAt: instant.nullable(),
+    error: z.string().nullable(),
+    createdAt: instant,
+    handedOverAt: instant.nullable(),
+    settledAt: instant.nullable(),
+  })
+  .meta({ id: "HandOver" });
+
+/** Stripe's ids are `cus_…`; whoever collects by hand may use any number or name. */
+const CUSTOMER_PATTERN = /^[\x21-\x7e]{1,200}$/;
+const customerSchema = z.object({ provider: z.enum(PROVIDERS), customer: z.string(), createdAt: instant }).meta({ id: "PaymentCustomer" });
 
 const at = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 
@@ -74,6 +82,49 @@ export function handOverRoutes(app: App, engine: Engine): void {
     handler: async (request) => {
       const { account, id } = await engine.invoices.find(request.params.invoice, seenBy(request), engine.clock.now());
       return answer(await engine.payments.retry(account, id));
+    },
+  });
+}
+
+/** Whom accounts are at providers. */
+export function paymentCustomerRoutes(app: App, engine: Engine): void {
+  const admin = allow("admin");
+  const params = z.object({ account: z.string().regex(ACCOUNT_PATTERN) });
+  const answered = { 200: z.object({ customers: z.array(customerSchema) }) };
+  const known = async (account: string) => {
+    const customers = await engine.payments.customers(account);
+    return { customers: customers.map((one) => ({ ...one, createdAt: iso(one.createdAt) })) };
+  };
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:account/payment-customers",
+    ...admin,
+    schema: { tags, summary: "Whom an account is at each provider that knows it", params, response: answered },
+    handler: async (request) => {
+      await requireAccount(engine, request.params.account);
+      return known(request.params.account);
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:account/payment-customers/:provider",
+    ...admin,
+    schema: {
+      tags,
+      summary: "Say which customer of a provider's an account is, before anything of it is handed over",
+      description:
+        "Where nobody says, one is made with the first invoice. A customer that is known already stays: another one is `409 conflict`.",
+      params: params.extend({ provider: z.enum(PROVIDERS) }),
+      body: z.strictObject({ customer: z.string().regex(CUSTOMER_PATTERN) }),
+      response: answered,
+    },
+    handler: async (request) => {
+      const { account, provider } = request.params;
+      await requireAccount(engine, account);
+      await engine.payments.nameCustomer(account, provider, request.body.customer);
+      return known(account);
     },
   });
 }

@@ -62,6 +62,7 @@ const PARAMETERS: readonly [path: RegExp, name: string, value: (party: Party) =>
   [/./, "meter", () => "log_events"],
   [/./, "period", () => "day"],
   [/./, "version", () => "1"],
+  [/./, "provider", () => "stripe"],
 ];
 
 /** What a query parameter is given; those that are left out narrow or page what is there anyway. */
@@ -103,6 +104,7 @@ const BODIES: Readonly<Record<string, (party: Party) => unknown>> = {
   postInvoicesByInvoicePay: () => ({}),
   postInvoicesByInvoiceCreditNotes: (p) => ({ amountUsdMicros: 1, reason: "r", idempotencyKey: `k ${p.mark}` }),
   postCredits: (p) => ({ amountUsdMicros: 1, name: `Credits ${p.mark}`, idempotencyKey: `k ${p.mark}` }),
+  putAccountsByAccountPaymentCustomersByProvider: () => ({ customer: "cus_1" }),
   postAccountsByAccountKeys: () => ({ scope: "account" }),
   postAccountsByAccountKeysByIdRotate: () => ({}),
   postKeys: () => ({ scope: "data_plane" }),
