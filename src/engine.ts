@@ -189,7 +189,7 @@ export class Engine {
 
   /** What the operator should know: stores, roll-up, stranded budget, invariants. A store that is away is a finding. */
   examine(): Promise<Finding[]> {
-    return examine(this.#background, this.clock.now());
+    return examine(this.#background, this.clock);
   }
 
   /** Books all that Redis and this process hold of one account; where Redis says that nothing waits, that is nothing. */

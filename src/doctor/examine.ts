@@ -1,17 +1,21 @@
-import { dirtyCount } from "../counters/collect.ts";
+import { dirtyCount, rolledUpAt } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
 import { redisFacts } from "../counters/server-facts.ts";
 import { listParked } from "../invoices/parked-store.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
 import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { checkInvariants } from "../ledger/invariants.ts";
 import { mostStranded } from "../ledger/stranded-store.ts";
+import { disabledWebhooks } from "../notifications/webhook-store.ts";
 import type { Db } from "../stores/database.ts";
 import { failedHandOvers } from "../payments/hand-over-store.ts";
 import { parkedEvents } from "../payments/meter-event-store.ts";
 import { postgresFacts } from "../stores/migration-state.ts";
+import { clockFinding } from "./clock-finding.ts";
 import { failed, type Finding } from "./finding.ts";
 import { handOverFinding, invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
+import { webhookFinding } from "./webhook-finding.ts";
 import { postgresFindings, redisFindings } from "./store-findings.ts";
 
 /** Stranded limits that are named, the largest first. */
@@ -20,26 +24,42 @@ const STRANDED_SHOWN = 10;
 const PARKED_SHOWN = 10;
 /** Hand-overs that were given up and are named. */
 const HAND_OVERS_SHOWN = 10;
+/** Endpoints out of use that are named. */
+const WEBHOOKS_SHOWN = 10;
 /** No billing month that is open began earlier. */
 const MONTH_MAX_MS = 31 * DAY_MS;
 
 /** Looks at the stores, the roll-up, stranded budget and every invariant of the ledger. */
-export async function examine({ db, counters }: { db: Db; counters: Counters }, now: number): Promise<Finding[]> {
+export async function examine({ db, counters }: { db: Db; counters: Counters }, clock: Clock): Promise<Finding[]> {
+  const now = clock.now();
   const { redis: servers, keys } = counters;
   const since = { day: dayWindow(now).start, month: now - MONTH_MAX_MS };
-  const postgres = await part("postgres", async () => postgresFindings(await postgresFacts(db)));
-  const redis = await part("redis", async () => (await Promise.all(servers.all().map(redisFacts))).flatMap(redisFindings));
+  const aheadMs: [string, number][] = [];
+  const postgres = await part("postgres", async () => {
+    const facts = await postgresFacts(db, clock);
+    aheadMs.push(["Postgres", facts.aheadMs]);
+    return postgresFindings(facts);
+  });
+  const redis = await part("redis", async () => {
+    const facts = await Promise.all(servers.all().map((server) => redisFacts(server, clock)));
+    aheadMs.push(...facts.map((of): [string, number] => ["Redis", of.aheadMs]));
+    return facts.flatMap(redisFindings);
+  });
   const ledger: Finding[] = [];
-  if (!isAway(redis)) ledger.push(...(await part("rollup", async () => [rollUpFinding(await dirtyCount(servers, keys))])));
+  if (!isAway(redis)) {
+    const look = async (): Promise<Finding[]> => [rollUpFinding(await dirtyCount(servers, keys), await rolledUpAt(servers, keys), now)];
+    ledger.push(...(await part("rollup", look)));
+  }
   if (!isAway(postgres)) {
     ledger.push(...(await part("stranded budget", async () => [strandedFinding(await mostStranded(db, since, STRANDED_SHOWN), now)])));
     ledger.push(...(await part("billing", async () => [parkedFinding(await listParked(db, "", PARKED_SHOWN))])));
     ledger.push(
       ...(await part("payments", async () => [handOverFinding(await failedHandOvers(db, HAND_OVERS_SHOWN), await parkedEvents(db))])),
     );
+    ledger.push(...(await part("webhooks", async () => [webhookFinding(await disabledWebhooks(db, WEBHOOKS_SHOWN))])));
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
   }
-  return [...postgres, ...redis, ...ledger];
+  return [...postgres, ...redis, clockFinding(clock, aheadMs), ...ledger];
 }
 
 const AWAY = "does not answer";

@@ -11,8 +11,19 @@ const DIRTY_MANY = 20_000;
 /** Rows of a violated check that are shown to people. */
 const ROWS_SHOWN = 3;
 
-export function rollUpFinding(dirtyAccounts: number): Finding {
-  const found = `${dirtyAccounts} ${dirtyAccounts === 1 ? "account waits" : "accounts wait"} to be booked`;
+/** A roll-up a second is due; one that has not come for so long comes from nobody, milliseconds. */
+const ROLL_UP_LATE_MS = 60_000;
+
+/** `rolledUpAt`: when the last one ended, epoch ms; null where none has. */
+export function rollUpFinding(dirtyAccounts: number, rolledUpAt: number | null, now: number): Finding {
+  const waiting = `${dirtyAccounts} ${dirtyAccounts === 1 ? "account waits" : "accounts wait"} to be booked`;
+  const late = rolledUpAt !== null && now - rolledUpAt > ROLL_UP_LATE_MS;
+  if (dirtyAccounts > 0 && (late || rolledUpAt === null)) {
+    const since = rolledUpAt === null ? "no roll-up has ended yet" : `the last roll-up ended at ${iso(rolledUpAt)}`;
+    const remedy = "No worker runs, or none can reach both stores: weir worker (weir start runs one, too), and read its log.";
+    return warning("rollup", `${waiting}, and ${since}`, remedy);
+  }
+  const found = waiting;
   return dirtyAccounts > DIRTY_MANY
     ? warning("rollup", found, "The worker does not keep up, or none runs: start another (npm start).")
     : ok("rollup", found);

@@ -2,25 +2,50 @@ import type { RedisFacts } from "../counters/server-facts.ts";
 import type { PostgresFacts } from "../stores/migration-state.ts";
 import { failed, ok, warning, type Finding } from "./finding.ts";
 
+/** What the scripts are written for and tested with; Valkey began at 7.2. */
+const REDIS_MIN = [6, 2] as const;
+/** What migrations and statements are written for and tested with. */
+const POSTGRES_MIN = 15;
+/** Of a Redis' bound on memory: beyond it a busy hour may fill the rest, and what is full refuses every check. */
+const MEMORY_HIGH_PERCENT = 80;
+
 /** A round trip longer than this makes every check slow, milliseconds. A server beside the API answers in well under 1. */
 const SLOW_MS = 20;
 
 const ms = (n: number): string => `${n.toFixed(n < 10 ? 2 : 0)} ms a round trip`;
 
 export function postgresFindings(facts: PostgresFacts): Finding[] {
-  const { version, latencyMs, applied, pending, changed, unknown, walled } = facts;
+  const { version, latencyMs, applied, pending, changed, unknown, walled, unsafe } = facts;
   const found = `PostgreSQL ${version}, ${ms(latencyMs)}`;
   const slow = warning("postgres", found, "Postgres is far away or overloaded: put it nearer to the API.");
-  const findings = [latencyMs > SLOW_MS ? slow : ok("postgres", found)];
+  const old = warning(
+    "postgres",
+    found,
+    `Weir is made for PostgreSQL ${POSTGRES_MIN} and later: move to one (pg_upgrade, or pg_dump and pg_restore).`,
+  );
+  const first = Number.parseInt(version, 10) < POSTGRES_MIN ? old : latencyMs > SLOW_MS ? slow : ok("postgres", found);
+  const ran: Finding[] = [];
   if (unknown.length > 0)
-    findings.push(failed("migrations", `ran and are not known here: ${unknown.join(", ")}`, "Start the newer Weir that made them."));
+    ran.push(failed("migrations", `ran and are not known here: ${unknown.join(", ")}`, "Start the newer Weir that made them."));
   if (changed.length > 0)
-    findings.push(failed("migrations", `have changed since they ran: ${changed.join(", ")}`, "Install the release as it was published."));
+    ran.push(failed("migrations", `have changed since they ran: ${changed.join(", ")}`, "Install the release as it was published."));
   if (pending.length > 0)
-    findings.push(failed("migrations", `have not run: ${pending.join(", ")}`, "Start Weir again: it migrates first."));
-  if (findings.length === 1) findings.push(ok("migrations", `${applied.length} have run, the newest ${applied.at(-1) ?? "none"}`));
-  findings.push(walled ? ok("second wall", "tenants' requests see the rows of their account only") : NO_WALL);
-  return findings;
+    ran.push(failed("migrations", `have not run: ${pending.join(", ")}`, "weir migrate (a start of Weir does it first, too)."));
+  if (ran.length === 0) ran.push(ok("migrations", `${applied.length} have run, the newest ${applied.at(-1) ?? "none"}`));
+  const wall = walled ? ok("second wall", "tenants' requests see the rows of their account only") : NO_WALL;
+  return [first, ...ran, safety(unsafe), wall];
+}
+
+/** What is committed must outlive the machine: invoices are made of it. */
+function safety(unsafe: readonly string[]): Finding {
+  const check = "postgres durability";
+  if (unsafe.length === 0) return ok(check, "what is committed is on disk (fsync, full_page_writes, synchronous_commit)");
+  const settings = unsafe.map((name) => `alter system set ${name} = on;`).join(" ");
+  return warning(
+    check,
+    `${unsafe.join(", ")} off: a crash of its machine can lose what was booked, or the database`,
+    `In psql, as an administrator: ${settings} select pg_reload_conf(); (what is set for the database alone: alter database … reset …).`,
+  );
 }
 
 const NO_WALL = warning(
@@ -31,10 +56,27 @@ const NO_WALL = warning(
 
 export function redisFindings(facts: RedisFacts): Finding[] {
   const { version, runId, latencyMs, usedBytes, maxBytes } = facts;
-  const memory = usedBytes === null ? "" : `, ${megabytes(usedBytes)} of ${maxBytes ? megabytes(maxBytes) : "unbounded"} memory`;
-  const found = `Redis ${version ?? "of unknown version"}, run ${runId.slice(0, 8)}${memory}, ${ms(latencyMs)}`;
+  const taken = usedBytes === null ? "" : `, ${megabytes(usedBytes)} of ${maxBytes ? megabytes(maxBytes) : "unbounded"} memory`;
+  const found = `Redis ${version ?? "of unknown version"}, run ${runId.slice(0, 8)}${taken}, ${ms(latencyMs)}`;
   const slow = warning("redis", found, "Redis is far away or overloaded: every check waits for it once.");
-  return [latencyMs > SLOW_MS ? slow : ok("redis", found), durability(facts), eviction(facts)];
+  const old = failed("redis", found, `Weir needs Redis ${REDIS_MIN.join(".")} or later, or Valkey: move to one.`);
+  const first = isOld(version) ? old : latencyMs > SLOW_MS ? slow : ok("redis", found);
+  return [first, durability(facts), eviction(facts), ...memory(facts)];
+}
+
+function isOld(version: string | null): boolean {
+  const [major = 0, minor = 0] = (version ?? REDIS_MIN.join(".")).split(".").map(Number);
+  return major < REDIS_MIN[0] || (major === REDIS_MIN[0] && minor < REDIS_MIN[1]);
+}
+
+/** Nothing to say of a server without a bound: its machine's memory is not known here. */
+function memory({ usedBytes, maxBytes }: RedisFacts): Finding[] {
+  if (usedBytes === null || maxBytes === null || maxBytes === 0) return [];
+  const percent = Math.floor((usedBytes * 100) / maxBytes);
+  const found = `${megabytes(usedBytes)} of ${megabytes(maxBytes)} used (${percent} %)`;
+  if (percent < MEMORY_HIGH_PERCENT) return [ok("redis memory", found)];
+  const remedy = `Once it is full, every check is refused: redis-cli config set maxmemory ${maxBytes * 2} (and in redis.conf), or add nodes.`;
+  return [percent < 100 ? warning("redis memory", found, remedy) : failed("redis memory", found, remedy)];
 }
 
 function durability({ appendOnly }: RedisFacts): Finding {

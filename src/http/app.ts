@@ -192,7 +192,7 @@ async function registerRoutes(app: App, options: AppOptions): Promise<void> {
   correctionRoutes(app, engine);
   auditRoutes(app, engine);
   objectRoutes(app, engine);
-  doctorRoutes(app, engine);
+  doctorRoutes(app, options);
   notificationRoutes(app, engine);
   webhookRoutes(app, engine);
   deliveryRoutes(app, engine);

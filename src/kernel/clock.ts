@@ -21,6 +21,11 @@ export class SettableClock implements Clock {
     return this.#fixedAt ?? systemClock.now();
   }
 
+  /** True once it was set: it stands still. */
+  get stands(): boolean {
+    return this.#fixedAt !== null;
+  }
+
   /** Stands the clock at `epochMs`. Returns false, changing nothing, when that lies in the past. */
   set(epochMs: number): boolean {
     if (epochMs < this.now()) return false;

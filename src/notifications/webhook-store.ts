@@ -54,6 +54,21 @@ export async function createWebhook(
   return row ? { webhook: toWebhook(row), secret } : null;
 }
 
+/** Endpoints of any account that are out of use, the latest first. */
+export async function disabledWebhooks(db: Db, limit: number): Promise<(Webhook & { account: string })[]> {
+  const rows = await reachPostgres(
+    db
+      .selectFrom("webhooks")
+      .select(COLUMNS)
+      .where("disabled_at", "is not", null)
+      .orderBy("disabled_at", "desc")
+      .orderBy("id")
+      .limit(limit)
+      .execute(),
+  );
+  return rows.map((row) => ({ ...toWebhook(row), account: row.account }));
+}
+
 /** A page of an account's endpoints, newest first. */
 export async function listWebhooks(
   db: Db,

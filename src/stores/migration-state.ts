@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { monotonicMs } from "../kernel/clock.ts";
+import { monotonicMs, type Clock } from "../kernel/clock.ts";
 import { reachPostgres, type Db } from "./database.ts";
 import { migrationFiles } from "./migrate.ts";
 import { TENANT_ROLE } from "./sessions.ts";
@@ -19,14 +19,30 @@ export interface PostgresFacts {
   unknown: string[];
   /** Tenants' requests run as a role that sees one account's rows (sql/migrations/0025). */
   walled: boolean;
+  /** Settings that are off, of those that keep what was committed through a crash of its machine. */
+  unsafe: string[];
+  /** How far its clock is ahead of ours, milliseconds. */
+  aheadMs: number;
 }
 
+/** Any of them off, and a crash of the machine can lose what was committed, or leave half a page. */
+const SAFETY = ["fsync", "full_page_writes", "synchronous_commit"];
+
 /** Asks the database about itself; throws `unavailable`. */
-export async function postgresFacts(db: Db): Promise<PostgresFacts> {
+export async function postgresFacts(db: Db, clock: Clock): Promise<PostgresFacts> {
   await reachPostgres(sql`select 1`.execute(db));
   const from = monotonicMs();
   const version = await reachPostgres(sql<{ server_version: string }>`show server_version`.execute(db));
   const latencyMs = monotonicMs() - from;
+  const asked = clock.now();
+  const said = await reachPostgres(
+    sql<{ at: Date; unsafe: string[] }>`
+      select clock_timestamp() as at,
+        coalesce((select array_agg(name order by name) from pg_settings where name = any(${SAFETY}::text[]) and setting = 'off'), '{}') as unsafe`.execute(
+      db,
+    ),
+  );
+  const between = Math.round((asked + clock.now()) / 2);
   const ran = await reachPostgres(
     sql<{ name: string; sha256: string }>`select name, sha256 from weir_migrations order by name`.execute(db),
   );
@@ -39,6 +55,8 @@ export async function postgresFacts(db: Db): Promise<PostgresFacts> {
     pending: files.filter((file) => !hashes.has(file.name)).map((file) => file.name),
     changed: files.filter((file) => hashes.has(file.name) && hashes.get(file.name) !== file.sha256).map((file) => file.name),
     walled: await hasWall(db),
+    unsafe: said.rows[0]?.unsafe ?? [],
+    aheadMs: (said.rows[0]?.at.getTime() ?? between) - between,
     unknown: [...hashes.keys()].filter((name) => !files.some((file) => file.name === name)),
   };
 }

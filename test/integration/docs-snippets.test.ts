@@ -28,6 +28,12 @@ it("nearly every block of the documents is run", () => {
   expect(runnable.length).toBeGreaterThanOrEqual(8);
 });
 
+it("the index names every page", () => {
+  const index = readFileSync(join(ROOT, "docs/README.md"), "utf8");
+  const pages = [...inFolder("docs"), ...inFolder("docs/how-to")].map((file) => file.replace("docs/", ""));
+  expect(pages.filter((page) => page !== "README.md" && !index.includes(`(${page})`))).toEqual([]);
+});
+
 describe("who does what the document says sees what it shows:", () => {
   it.each(runnable)("$file", async ({ file, snippets }) => {
     // A receiver of webhooks and alarms in a document is on the reader's own machine.

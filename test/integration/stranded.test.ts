@@ -116,6 +116,7 @@ it("keeps ordinals of lives apart: one that was handed back is never given again
 });
 
 it("the doctor knows the stores and finds every invariant in order", async () => {
+  await engine.rollUp();
   const { status, body } = await send("GET", "/v1/doctor");
   expect(status).toBe(200);
   const findings = body["findings"] as { check: string; state: string; found: string }[];

@@ -5,6 +5,7 @@ import { action, printJson, show, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { CommandFailure } from "../failure.ts";
 import { count } from "../terminal/figures.ts";
+import { isInTheClear } from "../transport.ts";
 import { table } from "../terminal/table.ts";
 
 /** One thing looked at: what was found and, where it is not well, what to do. */
@@ -52,11 +53,12 @@ async function reclaim(context: Context, account: string): Promise<ExitCode> {
 }
 
 async function examine(context: Context): Promise<Finding[]> {
-  const findings = [credentials(context)];
+  const findings = [credentials(context), ...transport(context)];
   const health = await probe(context, "/health");
   if (health instanceof CommandFailure) {
     return [...findings, { check: "api", state: "failed", found: health.message, remedy: health.remedy ?? "Start it with `npm start`." }];
   }
+  if (!isWeir(health)) return [...findings, notWeir(context)];
   findings.push({ check: "api", state: "ok", found: `answers at ${context.api.connection.url}`, remedy: null });
   const ready = await probe(context, "/ready");
   findings.push(...(ready instanceof CommandFailure ? [failed("ready", ready)] : readiness(ready)));
@@ -64,6 +66,25 @@ async function examine(context: Context): Promise<Finding[]> {
   const usage = await probe(context, "/v1/usage");
   findings.push(usage instanceof CommandFailure ? failed("key", usage) : key(usage));
   return findings;
+}
+
+const isWeir = ({ status, body }: Answer): boolean =>
+  status === 200 && typeof body === "object" && body !== null && "ok" in body && body.ok === true;
+
+const notWeir = ({ api }: Context): Finding => ({
+  check: "api",
+  state: "failed",
+  found: `something answers at ${api.connection.url} that is not Weir`,
+  remedy: "Pass --url <address>, or set WEIR_URL: `npm start` says where it serves.",
+});
+
+/** Nothing to say where nobody else can listen. */
+function transport({ api }: Context): Finding[] {
+  const { url } = api.connection;
+  if (!isInTheClear(url)) return [];
+  const found = `keys and values go to ${url} unencrypted: whoever is on the way reads them`;
+  const remedy = `Let a proxy with TLS stand before Weir, then --url ${url.replace("http:", "https:")}; a key that was sent so is known: weir keys rotate <id>.`;
+  return [{ check: "transport", state: "warning", found, remedy }];
 }
 
 /** What the server finds when it examines itself. Only the operator may ask. */

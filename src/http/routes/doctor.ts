@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { Engine } from "../../engine.ts";
+import { keyFinding } from "../../doctor/key-finding.ts";
 import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
 import { iso } from "../../kernel/window.ts";
-import type { App } from "../app.ts";
+import type { App, AppOptions } from "../app.ts";
 import { allow } from "../auth.ts";
 
 const tags = ["operation"];
@@ -24,17 +24,17 @@ const reclaimedSchema = z.object({
 });
 
 /** What the operator asks when something is wrong. */
-export function doctorRoutes(app: App, engine: Engine): void {
+export function doctorRoutes(app: App, { engine, adminKey }: Pick<AppOptions, "engine" | "adminKey">): void {
   app.route({
     method: "GET",
     url: "/v1/doctor",
     ...allow("admin"),
     schema: {
       tags,
-      summary: "The stores, the roll-up, stranded budget and the ledger's invariants, each with what was found and what to do",
+      summary: "The stores, the clocks, the roll-up, stranded budget and the ledger's invariants, each with what was found and what to do",
       response: { 200: z.object({ findings: z.array(findingSchema) }) },
     },
-    handler: async () => ({ findings: await engine.examine() }),
+    handler: async () => ({ findings: [...(await engine.examine()), keyFinding(adminKey)] }),
   });
 
   app.route({
