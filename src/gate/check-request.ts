@@ -17,10 +17,10 @@ export const usageSchema = z
   .refine((usage) => Object.keys(usage).length <= METERS_PER_CHECK_MAX, `may name at most ${METERS_PER_CHECK_MAX} meters`);
 
 /** A change of stored bytes, or the measured size. */
-export const storageSchema = z.union([
-  z.strictObject({ delta: z.int().min(-QUANTITY_MAX).max(QUANTITY_MAX) }),
-  z.strictObject({ set: quantity }),
-]);
+export const storageSchema = z.union(
+  [z.strictObject({ delta: z.int().min(-QUANTITY_MAX).max(QUANTITY_MAX) }), z.strictObject({ set: quantity })],
+  { error: 'must be { "delta": bytes } or { "set": bytes }, in whole bytes below 2^53' },
+);
 
 /** Body of `POST /v1/check`. */
 export const checkRequestSchema = z

@@ -3,16 +3,14 @@ import { validationFailed } from "../kernel/errors.ts";
 
 const PAGE_LIMIT_DEFAULT = 100;
 const PAGE_LIMIT_MAX = 1_000;
+/** The same as text. */
+const PAGE_LIMIT = /^(?:[1-9]\d{0,2}|1000)$/;
 /** A cursor holds a name or two. */
 const CURSOR_LENGTH_MAX = 4_096;
 
 /** `?limit` and `?cursor` of every list. Query values are text, so the limit is read from text, strictly. */
 export const pageQuerySchema = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,3}$/, `must be 1 to ${PAGE_LIMIT_MAX}`)
-    .refine((n) => Number(n) <= PAGE_LIMIT_MAX, `must be 1 to ${PAGE_LIMIT_MAX}`)
-    .optional(),
+  limit: z.string().regex(PAGE_LIMIT, `must be 1 to ${PAGE_LIMIT_MAX}`).optional(),
   cursor: z.string().min(1).max(CURSOR_LENGTH_MAX).optional(),
 });
 

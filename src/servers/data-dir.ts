@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { makePrivate } from "./private-folder.ts";
@@ -24,7 +24,13 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock | null> 
     throw error;
   }
   writeFileSync(pidFile(dataDir), `${process.pid}\n`, { mode: 0o600 });
-  return { release: () => database.close() };
+  return {
+    release: () => {
+      // While the lock is held: what is removed is ours.
+      rmSync(pidFile(dataDir), { force: true });
+      database.close();
+    },
+  };
 }
 
 /** The pid that last took `dataDir`, for people to read. */

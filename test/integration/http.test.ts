@@ -55,6 +55,16 @@ describe("bad input to a check", () => {
     expect(await usedOf(account)).toBe(0);
   });
 
+  it("says what a change of stored bytes may be, and once what a page may hold", async () => {
+    const account = await t.newAccount();
+    const { body } = await t.send("POST", "/v1/check", { body: { account, storageBytes: { delta: 1, set: 1 } } });
+    expect(body).toMatchObject({
+      errors: [{ path: "storageBytes", message: expect.stringContaining('{ "delta": bytes } or { "set": bytes }') }],
+    });
+    const page = await t.send("GET", "/v1/accounts?limit=1001");
+    expect(page.body).toMatchObject({ errors: [{ path: "limit", message: "must be 1 to 1000" }] });
+  });
+
   it("takes 0, −0, 1e3 and 1.0 for the integers they are", async () => {
     const account = await t.newAccount();
     for (const quantity of ["0", "-0", "1e3", "1.0"]) {
