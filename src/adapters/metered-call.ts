@@ -37,8 +37,6 @@ export interface Decision {
 /** What every adapter lets its user choose. */
 export interface MeteringOptions {
   meter: MeterPort;
-  /** The account's name for the service it has deployed. */
-  service: string;
   /** Which call is one request: an operation on state, as in the State API, or the invocation, as with Durable Objects. */
   requestPer?: "operation" | "invocation";
   /** Counts time in memory; true unless told. */

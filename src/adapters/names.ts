@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { isObjectName } from "../kernel/ids.ts";
+import type { Place } from "./port.ts";
 
 const NAMESPACE_LENGTH_MAX = 64;
 
@@ -17,4 +18,20 @@ export function namespaceName(name: string): string {
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join("");
   return (/^[A-Z]/.test(joined) ? joined : `N${joined}`).slice(0, NAMESPACE_LENGTH_MAX);
+}
+
+/** Whose usage a runtime's calls are, and under which names it is counted. */
+export interface Naming<Call> {
+  /** Who pays: one account's name, or decided from the call alone, so that every repetition decides alike. */
+  account: string | ((call: Call) => string);
+  /** The account's name for the service it has deployed. */
+  service: string;
+  /** Namespaces by the runtime's type name, where the name made of it does not do. */
+  namespaces?: Readonly<Record<string, string>>;
+}
+
+/** Where the usage of a call on the object `key` of `type` belongs. */
+export function placeOf<Call>({ account, service, namespaces }: Naming<Call>, call: Call, type: string, key: string): Place {
+  const payer = typeof account === "string" ? account : account(call);
+  return { account: payer, service, namespace: namespaces?.[type] ?? namespaceName(type), object: objectName(key) };
 }

@@ -55,6 +55,9 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
 };
 
 const LINES_MAX = 300;
+/** Of an adapter; what is exported apart from it is not in it. */
+const ADAPTER_LINES_MAX = 250;
+const SEPARATE_EXPORTS = new Set(["src/adapters/restate/reconcile.ts"]);
 
 /** Reads of time and chance, and what to use in their place. Timers are the exception: the files that bound a wait with one. */
 const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
@@ -163,6 +166,18 @@ test("no file is named after nothing", () => {
 test(`no file is longer than ${LINES_MAX} lines`, () => {
   const long = [...code, ...walk("bin")].map((file) => ({ file, lines: read(file).trimEnd().split("\n").length }));
   expect(long.filter(({ lines }) => lines > LINES_MAX)).toEqual([]);
+});
+
+test(`no adapter has more than ${ADAPTER_LINES_MAX} lines of code of its own`, () => {
+  const isCodeLine = (line: string): boolean => !/^\s*(?:\/\/|\/?\*|$)/.test(line);
+  const own = source.filter((file) => /^src\/adapters\/\w+\/.*\.ts$/.test(file) && !SEPARATE_EXPORTS.has(file));
+  const lines = Map.groupBy(own, (file) => file.split("/")[2]);
+  const counts = [...lines].map(([adapter, files]) => ({
+    adapter,
+    lines: files.flatMap((f) => read(f).split("\n").filter(isCodeLine)).length,
+  }));
+  expect(counts.map(({ adapter }) => adapter)).toEqual(["iii", "restate", "rivet"]);
+  expect(counts.filter((one) => one.lines > ADAPTER_LINES_MAX)).toEqual([]);
 });
 
 test("every folder of src, and sql and jobs, opens with a README", () => {

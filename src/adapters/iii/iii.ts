@@ -3,6 +3,7 @@ import { randomBase62 } from "../../kernel/ids.ts";
 import { settlePending } from "../hold.ts";
 import { isRecord } from "../json.ts";
 import { objectName } from "../names.ts";
+import { overlay } from "../overlay.ts";
 import { METER, type Answer, type MeterPort, type Place, type Usage } from "../port.ts";
 import { explain, undecided } from "../tally.ts";
 
@@ -77,14 +78,7 @@ export function iiiMeter(options: IiiMeterOptions): IiiMeter {
   };
 
   return {
-    client: (iii) =>
-      new Proxy(iii, {
-        get: (target, name) => {
-          if (name === "trigger") return (request: TriggerRequest) => metered(request, {}, target);
-          const member: unknown = Reflect.get(target, name, target);
-          return typeof member === "function" ? (member.bind(target) as unknown) : member;
-        },
-      }),
+    client: (iii) => overlay(iii, { trigger: (request: TriggerRequest) => metered(request, {}, iii) }),
     middleware:
       (iii) =>
       ({ function_id, payload, action, context }, metadata) => {

@@ -1,7 +1,7 @@
 import { isRecord } from "../json.ts";
 import { MeteredCall, type Decision } from "../metered-call.ts";
 import type { MeasuredObject } from "../port.ts";
-import { EVENT_SOURCE, placeOf, STEP, type RestateMeterOptions } from "./restate.ts";
+import { EVENT_SOURCE, placeOfCall, STEP, type RestateMeterOptions } from "./restate.ts";
 import { query, text } from "./sql.ts";
 
 /** Invocations looked at in one call. */
@@ -55,7 +55,11 @@ export async function recountStorage(options: ReconcileOptions): Promise<number>
   ]);
   const objects = new Map<string, MeasuredObject & { account: string }>();
   for (const { service, key, bytes = 0 } of [...touched, ...sized]) {
-    const { account, namespace = "", object = "" } = placeOf(options, { service: String(service), key: String(key), headers: new Map() });
+    const {
+      account,
+      namespace = "",
+      object = "",
+    } = placeOfCall(options, { service: String(service), key: String(key), headers: new Map() });
     const measured = { account, service: options.service, namespace, object, storageBytes: Number(bytes) };
     objects.set(`${account}/${namespace}/${object}`, measured);
   }

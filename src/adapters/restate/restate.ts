@@ -1,6 +1,7 @@
 import { randomBase62 } from "../../kernel/ids.ts";
 import { MeteredCall, type Declared, type MeteringOptions } from "../metered-call.ts";
-import { namespaceName, objectName } from "../names.ts";
+import { placeOf, type Naming } from "../names.ts";
+import { overlay } from "../overlay.ts";
 import { METER, type Place } from "../port.ts";
 import { measureObject } from "./sql.ts";
 
@@ -41,13 +42,9 @@ export interface Call {
   headers: ReadonlyMap<string, string>;
 }
 
-export interface RestateMeterOptions extends MeteringOptions {
+export interface RestateMeterOptions extends MeteringOptions, Naming<Call> {
   /** The SDK's class: what it throws is final to Restate. */
   TerminalError: new (message: string, options: { errorCode: number; metadata: Record<string, string> }) => Error;
-  /** Who pays: decided from the call alone, so that every replay decides alike. */
-  account: string | ((call: Call) => string);
-  /** Namespaces by Restate service, where the name made of the service's does not do. */
-  namespaces?: Readonly<Record<string, string>>;
   /** The admin API. With it an invocation that may write begins by measuring its object, and bytes and removed rows are exact. */
   adminUrl?: string;
   /** The service's own default serde where that is not JSON: payloads are measured with it. */
@@ -105,17 +102,14 @@ export function restateMeter(options: RestateMeterOptions): RestateMeter {
 }
 
 /** Where the usage of a call belongs. */
-export function placeOf({ account, service, namespaces }: RestateMeterOptions, call: Call): Place {
-  const namespace = namespaces?.[call.service] ?? namespaceName(call.service);
-  return { account: typeof account === "string" ? account : account(call), service, namespace, object: objectName(call.key) };
-}
+export const placeOfCall = (options: RestateMeterOptions, call: Call): Place => placeOf(options, call, call.service, call.key);
 
 /** One attempt of an invocation: a replay takes its decisions from the journal and comes to the same totals. */
 function meteredCall(options: RestateMeterOptions, ctx: StateContext, writes: boolean): MeteredCall {
   const { id, target, headers } = ctx.request();
   const { TerminalError, adminUrl } = options;
   return new MeteredCall(options, {
-    place: placeOf(options, { service: target.service, key: ctx.key, headers }),
+    place: placeOfCall(options, { service: target.service, key: ctx.key, headers }),
     key: `restate:${id}`,
     source: EVENT_SOURCE,
     writes,
@@ -152,14 +146,14 @@ function whenCutOff(options: RestateMeterOptions, ctx: StateContext, call: Meter
   attemptCompletedSignal.addEventListener("abort", () => {
     const usage = call.takeDuration();
     if (!usage[METER.duration]) return;
-    const place = placeOf(options, { service: target.service, key: ctx.key, headers });
+    const place = placeOfCall(options, { service: target.service, key: ctx.key, headers });
     tell(options.meter.record([{ ...place, usage, source: EVENT_SOURCE, id: `restate:${id}:attempt:${randomBase62(12)}` }]));
   });
 }
 
 /** What the handler sees: its context, with the state operations counted. Each is journaled at once, in its order, as without it. */
 function countingContext(ctx: StateContext, call: MeteredCall, serde: Serde): StateContext {
-  const operations: Partial<StateContext> = {
+  const operations: Pick<StateContext, "get" | "stateKeys" | "set" | "clear" | "clearAll"> = {
     get: (name, own) => call.read(ctx.get(name, own), (value) => (value === null ? 0 : 1)),
     stateKeys: () => call.read(ctx.stateKeys(), (keys) => Math.max(1, keys.length)),
     set: (name, value, own) => {
@@ -175,11 +169,5 @@ function countingContext(ctx: StateContext, call: MeteredCall, serde: Serde): St
       ctx.clearAll();
     },
   };
-  return new Proxy(ctx, {
-    get: (target, name) => {
-      if (Object.hasOwn(operations, name)) return Reflect.get(operations, name) as unknown;
-      const member: unknown = Reflect.get(target, name, target);
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
-    },
-  });
+  return overlay(ctx, operations);
 }

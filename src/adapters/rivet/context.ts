@@ -1,7 +1,9 @@
+import { counted, type Surface } from "../counted-surface.ts";
+import { countedState } from "../counted-state.ts";
+import type { EnterCall } from "../enter.ts";
 import type { MeteredCall } from "../metered-call.ts";
-import type { EnterCall } from "./enter.ts";
-import { guarded, jsonBytes } from "./state.ts";
-import { counted, SURFACES } from "./surfaces.ts";
+import { overlay } from "../overlay.ts";
+import { SURFACES } from "./surfaces.ts";
 import type { ActorName, Wake } from "./wake.ts";
 
 /** What is used of an actor's context. */
@@ -12,60 +14,24 @@ export interface Context extends ActorName {
 }
 
 /** What handlers see: the actor's context, with what is counted in `call`, or, with null, in a call of its own for every operation. */
-export function meteredContext(c: Context, wake: Wake, call: MeteredCall | null): Context {
-  const enter: EnterCall = () => (call && !call.over ? Promise.resolve({ call, leave: () => Promise.resolve() }) : wake.enterAlone());
-  const made = new Map<string, unknown>();
-  const once = (name: string, make: () => unknown): unknown => {
-    if (!made.has(name)) made.set(name, make());
-    return made.get(name);
-  };
-  const before = call ? stateGuard(wake, call, c) : null;
-  return new Proxy(c, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(target, name, target);
-      const table = typeof name === "string" ? SURFACES[name] : undefined;
-      if (table) return once(String(name), () => counted(member as Parameters<typeof counted>[0], table, enter));
-      if (name === "state" && before) return once("state", () => guarded(target.state, before));
-      if (name === "db") return once("db", () => withoutStateTransactions(member as Context["db"]));
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
-    },
-    set: (target, name, value) => {
-      if (name === "state" && before) {
-        before(jsonBytes(value) - jsonBytes(target.state));
-        made.delete("state");
-      }
-      return Reflect.set(target, name, value, target);
-    },
-  });
+export function meteredContext(c: Context, { stay, state }: Wake, call: MeteredCall | null): Context {
+  const enter: EnterCall = () => (call && !call.over ? Promise.resolve({ call, leave: () => Promise.resolve() }) : stay.enterAlone());
+  const members = call ? countedState(c, call, state) : {};
+  for (const [name, table] of Object.entries(SURFACES)) atFirst(members, name, () => counted(c[name] as Surface, table, enter));
+  atFirst(members, "db", () => withoutStateTransactions(c.db));
+  return overlay(c, members);
 }
 
-/** Counts a call's first change of state as a row, before it is made, and holds the state to the size of one write. */
-function stateGuard(wake: Wake, call: MeteredCall, c: Context): (growthBytes: number) => void {
-  let [bytes, changed] = [-1, false];
-  return (growthBytes) => {
-    // What happens after the action is found out when Rivet announces the change.
-    if (call.over) return;
-    if (bytes === -1) bytes = jsonBytes(c.state);
-    call.fits(bytes + growthBytes);
-    call.spend(changed ? {} : { operations: 1, rowsWritten: 1 }, growthBytes);
-    [bytes, changed] = [bytes + growthBytes, true];
-    wake.stateSize = () => jsonBytes(c.state);
-    wake.stateCounted = true;
-  };
+/** A member that is made when it is first asked for: not every actor has each. */
+function atFirst(members: object, name: string, make: () => unknown): void {
+  let made: { value: unknown } | null = null;
+  Object.defineProperty(members, name, { get: () => (made ??= { value: make() }).value });
 }
 
-function withoutStateTransactions(db: Context["db"]): Context["db"] {
-  return new Proxy(db, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== "function") return member;
-      return (...args: unknown[]): unknown => {
-        const options = args[1] as { experimental?: { includeState?: boolean } } | undefined;
-        if (name === "transaction" && options?.experimental?.includeState) {
-          throw new TypeError("A transaction that includes the state passes the meter by: change the state beside it.");
-        }
-        return Reflect.apply(member, target, args) as unknown;
-      };
-    },
+const withoutStateTransactions = (db: Context["db"]): Context["db"] =>
+  overlay(db, {
+    transaction: ((callback, options) => {
+      if (!options?.experimental?.includeState) return db.transaction(callback, options);
+      throw new TypeError("A transaction that includes the state passes the meter by: change the state beside it.");
+    }) satisfies Context["db"]["transaction"],
   });
-}

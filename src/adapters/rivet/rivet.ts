@@ -1,13 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { UNMETERED, type EnterCall } from "../enter.ts";
 import type { MeteredCall, Declared } from "../metered-call.ts";
-import { namespaceName, objectName } from "../names.ts";
-import type { Place } from "../port.ts";
+import { meteredSocket, type Socket } from "../metered-socket.ts";
+import { meteredDatabase, type Database } from "../metered-sqlite.ts";
 import { meteredContext, type Context } from "./context.ts";
-import { meteredDatabase, type Database } from "./database.ts";
-import { UNMETERED, type EnterCall } from "./enter.ts";
-import { meteredSocket, type Socket } from "./sockets.ts";
 import { isFiring } from "./surfaces.ts";
-import { Wake, type ActorName, type RivetMeterOptions } from "./wake.ts";
+import { openWake, type RivetMeterOptions, type Wake } from "./wake.ts";
 
 export { httpPort } from "../http-port.ts";
 export type { RivetMeterOptions } from "./wake.ts";
@@ -64,41 +62,35 @@ class MeteredActor {
   meter(config: Config): void {
     if (config.actions) config.actions = this.#actions(config.actions, "");
     if (config.db) this.#database(config.db);
-    for (const name of HOOKS)
-      this.#replace(
-        config,
-        name,
-        (hook) =>
-          (c, ...rest) =>
-            hook(this.#seen(c, null), ...rest),
-      );
+    const replace = (name: string, by: (hook: Handler) => Handler): void => {
+      const hook = config[name];
+      if (typeof hook === "function") config[name] = by(hook as Handler);
+    };
+    for (const name of HOOKS) replace(name, this.#seeing);
     // A workflow carries members of its own; it reaches the database, which is metered, and nothing else of the context.
-    if (typeof config["run"] === "function" && Reflect.ownKeys(config["run"]).length <= 2) {
-      this.#replace(config, "run", (run) => (c) => run(this.#seen(c, null)));
-    }
-    this.#replace(
-      config,
+    if (typeof config["run"] === "function" && Reflect.ownKeys(config["run"]).length <= 2) replace("run", this.#seeing);
+    replace(
       "onRequest",
       (hook) =>
         (c, ...rest) =>
           this.#call(c, "onRequest", rest, hook),
     );
-    this.#replace(config, "onWebSocket", (hook) => (c, socket) => {
-      const wake = this.#wakeOf(c);
-      return this.#call(c, "onWebSocket", [meteredSocket(socket as Socket, () => wake.affordMessages())], hook);
+    replace("onWebSocket", (hook) => (c, socket) => {
+      const { stay } = this.#wakeOf(c);
+      return this.#call(c, "onWebSocket", [meteredSocket(socket as Socket, () => stay.affordRequest())], hook);
     });
-    // What the schema of the actor has no hook for is done all the same.
-    const nothing = (): void => undefined;
-    config["onWake"] = this.#onWake((config["onWake"] as Handler | undefined) ?? nothing);
-    config["onSleep"] = this.#onEnd((config["onSleep"] as Handler | undefined) ?? nothing);
-    config["onDestroy"] = this.#onEnd((config["onDestroy"] as Handler | undefined) ?? nothing);
-    config["onStateChange"] = this.#onStateChange((config["onStateChange"] as Handler | undefined) ?? nothing);
+    // What the actor has no hook for is done all the same.
+    for (const name of ["onWake", "onSleep", "onDestroy", "onStateChange"]) config[name] ??= () => undefined;
+    replace("onWake", (hook) => this.#onWake(this.#seeing(hook)));
+    for (const name of ["onSleep", "onDestroy"]) replace(name, (hook) => this.#onEnd(this.#seeing(hook)));
+    replace("onStateChange", (hook) => this.#onStateChange(hook));
   }
 
-  #replace(config: Config, name: string, by: (hook: Handler) => Handler): void {
-    const hook = config[name];
-    if (typeof hook === "function") config[name] = by(hook as Handler);
-  }
+  /** A hook that is no call: every operation is one of its own. */
+  readonly #seeing =
+    (hook: Handler): Handler =>
+    (c, ...rest) =>
+      hook(this.#seen(c, null), ...rest);
 
   #actions(actions: Actions, prefix: string): Actions {
     const metered = Object.entries(actions).map(([name, action]): [string, Handler | Actions] => {
@@ -111,9 +103,9 @@ class MeteredActor {
 
   /** One call of an action or a request hook. */
   async #call(c: Context, name: string, args: unknown[], handle: Handler): Promise<unknown> {
-    const wake = this.#wakeOf(c);
-    const call = wake.newCall(this.#options.callKey?.(name, args));
-    return wake.carryOut(call, this.#declared[name], async () => {
+    const { stay } = this.#wakeOf(c);
+    const call = stay.newCall(this.#options.callKey?.(name, args));
+    return stay.carryOut(call, this.#declared[name], async () => {
       // Of an alarm the delivery is an operation; where the call is the request, it has been counted.
       if (isFiring(args.at(-1))) await call.afford({ operations: 1 });
       return this.#current.run(call, () => handle(this.#seen(c, call), ...args));
@@ -122,22 +114,18 @@ class MeteredActor {
 
   #onWake(hook: Handler): Handler {
     return async (c, ...rest) => {
-      const wake = new Wake(this.#options, this.#placeOf(c), c.actorId, this.#databases.get(c.actorId) ?? null);
-      this.#wakes.set(c.actorId, wake);
-      await wake.outbox?.open(this.#options.meter).catch((error: unknown) => this.#options.onTrouble?.(error));
-      return hook(this.#seen(c, null), ...rest);
+      this.#wakes.delete(c.actorId);
+      await this.#wakeOf(c).stay.outbox?.open(this.#options.meter).catch(this.#trouble);
+      return hook(c, ...rest);
     };
   }
 
   #onEnd(hook: Handler): Handler {
     return async (c, ...rest) => {
       try {
-        return await hook(this.#seen(c, null), ...rest);
+        return await hook(c, ...rest);
       } finally {
-        await this.#wakes
-          .get(c.actorId)
-          ?.end()
-          .catch((error: unknown) => this.#options.onTrouble?.(error));
+        await this.#wakes.get(c.actorId)?.stay.end().catch(this.#trouble);
         this.#wakes.delete(c.actorId);
         this.#databases.delete(c.actorId);
       }
@@ -148,8 +136,8 @@ class MeteredActor {
   #onStateChange(hook: Handler): Handler {
     return (c, ...rest) => {
       const wake = this.#wakes.get(c.actorId);
-      if (wake && !wake.stateCounted) wake.recordStateChange().catch((error: unknown) => this.#options.onTrouble?.(error));
-      if (wake) wake.stateCounted = false;
+      if (wake && !wake.state.counted) wake.stay.recordStateChange().catch(this.#trouble);
+      if (wake) wake.state.counted = false;
       return hook(c, ...rest);
     };
   }
@@ -167,14 +155,8 @@ class MeteredActor {
       native.open = async (actorId) => {
         const database = await open(actorId);
         this.#databases.set(actorId, database);
-        return meteredDatabase(
-          database,
-          () => this.#enter(actorId),
-          async (call, transaction, bytes) => {
-            const pending = call.pending({}, bytes);
-            if (pending) await this.#wakes.get(actorId)?.outbox?.keep(pending, transaction);
-          },
-        );
+        const outboxOf = () => this.#wakes.get(actorId)?.stay.outbox ?? null;
+        return meteredDatabase(database, () => this.#enter(actorId), outboxOf);
       };
       return createClient(ctx);
     };
@@ -185,26 +167,17 @@ class MeteredActor {
     const call = this.#current.getStore();
     const wake = this.#wakes.get(actorId);
     if (call && !call.over) return { call, leave: () => Promise.resolve() };
-    return call === null || !wake ? { call: UNMETERED, leave: () => Promise.resolve() } : wake.enterAlone();
+    return call === null || !wake ? { call: UNMETERED, leave: () => Promise.resolve() } : wake.stay.enterAlone();
   }
 
   #seen(c: Context, call: MeteredCall | null): Context {
     return meteredContext(c, this.#wakeOf(c), call);
   }
 
-  #placeOf(c: Context): Place {
-    const { account, service, namespaces } = this.#options;
-    const actor: ActorName = { actorId: c.actorId, name: c.name, key: c.key };
-    return {
-      account: typeof account === "string" ? account : account(actor),
-      service,
-      namespace: namespaces?.[c.name] ?? namespaceName(c.name),
-      object: objectName(c.key.length > 0 ? c.key.join("/") : c.actorId),
-    };
-  }
+  readonly #trouble = (error: unknown): void => this.#options.onTrouble?.(error);
 
   #wakeOf(c: Context): Wake {
-    const wake = this.#wakes.get(c.actorId) ?? new Wake(this.#options, this.#placeOf(c), c.actorId, this.#databases.get(c.actorId) ?? null);
+    const wake = this.#wakes.get(c.actorId) ?? openWake(this.#options, c, this.#databases.get(c.actorId) ?? null);
     this.#wakes.set(c.actorId, wake);
     return wake;
   }

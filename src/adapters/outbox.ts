@@ -1,6 +1,5 @@
-import { settlePending, type Pending } from "../hold.ts";
-import type { MeterPort } from "../port.ts";
-import type { Database } from "./database.ts";
+import { settlePending, type Pending } from "./hold.ts";
+import type { MeterPort } from "./port.ts";
 
 const TABLE = "_weir_outbox";
 /** Settlements that one other one waits for. */
@@ -11,7 +10,7 @@ interface Executes {
 }
 
 /**
- * What calls have counted, kept in the actor's own database and in the transaction that made it true: whatever is killed, a write and its count are
+ * What calls have counted, kept in the object's own database and in the transaction that made it true: whatever is killed, a write and its count are
  * both there or neither. A row goes once it is settled; a row that was settled and not yet removed is settled again, and counts once.
  */
 export class Outbox {
@@ -19,7 +18,7 @@ export class Outbox {
   /** Whose calls are over; other rows belong to calls under way. */
   readonly #left = new Set<string>();
 
-  constructor(database: Database) {
+  constructor(database: Executes) {
     this.#database = database;
   }
 

@@ -1,3 +1,5 @@
+import { overlay } from "./overlay.ts";
+
 const MESSAGES_A_REQUEST = 20;
 /** The WebSocket close code for a peer that breaks a policy. */
 const POLICY_VIOLATION = 1008;
@@ -6,6 +8,7 @@ type Listener = (event: unknown) => unknown;
 
 /** What is used of a raw WebSocket. */
 export interface Socket {
+  onmessage: unknown;
   addEventListener(type: string, listener: Listener, options?: unknown): void;
   removeEventListener(type: string, listener: Listener, options?: unknown): void;
   close(code: number, reason: string): void;
@@ -33,15 +36,17 @@ export function meteredSocket<S extends Socket>(socket: S, afford: () => Promise
     gated.set(listener, made);
     return made;
   };
-  return new Proxy(socket, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== "function") return member;
-      if (name !== "addEventListener" && name !== "removeEventListener") return member.bind(target) as unknown;
-      return (type: string, listener: Listener, options?: unknown): unknown =>
-        Reflect.apply(member, target, [type, type === "message" ? behindGate(listener) : listener, options]) as unknown;
+  const gatedFor = (type: string, listener: Listener): Listener => (type === "message" ? behindGate(listener) : listener);
+  return overlay(socket, {
+    addEventListener: (type: string, listener: Listener, options?: unknown) =>
+      socket.addEventListener(type, gatedFor(type, listener), options),
+    removeEventListener: (type: string, listener: Listener, options?: unknown) =>
+      socket.removeEventListener(type, gatedFor(type, listener), options),
+    get onmessage() {
+      return socket.onmessage;
     },
-    set: (target, name, value) =>
-      Reflect.set(target, name, name === "onmessage" && typeof value === "function" ? behindGate(value as Listener) : value, target),
+    set onmessage(listener: unknown) {
+      socket.onmessage = typeof listener === "function" ? behindGate(listener as Listener) : listener;
+    },
   });
 }

@@ -1,5 +1,6 @@
-import type { Done } from "../metered-call.ts";
 import { within, type Counting, type EnterCall } from "./enter.ts";
+import type { Done } from "./metered-call.ts";
+import type { Outbox } from "./outbox.ts";
 
 /** As a statement that only reads begins, after comments. `WITH` may write, so it counts as a write does: what it changed is measured. */
 const READ = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:select|values|explain|pragma)\b/i;
@@ -24,7 +25,7 @@ interface Transaction extends Statements {
   rollback(): Promise<void>;
 }
 
-/** What is used of the database that Rivet opens for an actor. */
+/** What is used of an SQLite database of one object. */
 export interface Database extends Statements {
   executeBatch(statements: { sql: string; params?: unknown }[]): Promise<Rows[]>;
   beginTransaction(timeoutMs?: number, name?: string): Promise<Transaction>;
@@ -32,14 +33,14 @@ export interface Database extends Statements {
   query(sql: string, params?: unknown): Promise<Rows>;
 }
 
-/** Told, in the transaction itself, that it is about to commit what the call has counted. */
-export type BeforeCommit = (call: Counting, transaction: Statements, bytes: number) => Promise<void>;
+/** The outbox of the moment, into which a transaction puts what it counts before it commits; null where there is none. */
+type OutboxOf = () => Outbox | null;
 
 /** `inner` with every statement counted. A write runs in a transaction, is measured there, and is rolled back where it passes a limit. */
-export function meteredDatabase<D extends Database>(inner: D, enter: EnterCall, beforeCommit: BeforeCommit): D {
+export function meteredDatabase<D extends Database>(inner: D, enter: EnterCall, outboxOf: OutboxOf): D {
   const begin = async (timeoutMs?: number, name = TRANSACTION_NAME): Promise<Transaction> => {
     const { call, leave } = await enter();
-    return meteredTransaction(await inner.beginTransaction(timeoutMs, name), call, leave, beforeCommit);
+    return meteredTransaction(await inner.beginTransaction(timeoutMs, name), call, leave, outboxOf);
   };
   const inTransaction = async <T>(work: (transaction: Transaction) => Promise<T>): Promise<T> => {
     const transaction = await begin();
@@ -78,14 +79,14 @@ async function measure(statements: Statements): Promise<{ changes: number; bytes
   return { changes, bytes };
 }
 
-/** The whole database's size, in bytes: Rivet's own tables, the state and the outbox are in it. */
+/** The whole database's size, in bytes: the runtime's own tables and the outbox are in it. */
 export const databaseBytes = async (database: Statements): Promise<number> => (await measure(database)).bytes;
 
 async function meteredTransaction(
   inner: Transaction,
   call: Counting,
   leave: () => Promise<void>,
-  beforeCommit: BeforeCommit,
+  outboxOf: OutboxOf,
 ): Promise<Transaction> {
   const before = await measure(inner);
   const done = { operations: 0, rowsRead: 0 };
@@ -122,7 +123,8 @@ async function meteredTransaction(
       over = true;
       await call.afford(all, growth);
       try {
-        if (wrote) await beforeCommit(call, inner, after.bytes);
+        const pending = wrote ? call.pending({}, after.bytes) : null;
+        if (pending) await outboxOf()?.keep(pending, inner);
         await inner.commit();
       } catch (error) {
         call.unspend(all, growth);

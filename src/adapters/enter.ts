@@ -1,4 +1,4 @@
-import type { MeteredCall } from "../metered-call.ts";
+import type { MeteredCall } from "./metered-call.ts";
 
 /** What operations count into. */
 export type Counting = Pick<MeteredCall, "read" | "reach" | "afford" | "unspend" | "pending">;
