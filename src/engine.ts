@@ -10,6 +10,7 @@ import { vitals, type Vitals } from "./doctor/vitals.ts";
 import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
+import type { ReckonCredits } from "./gate/credit-limits.ts";
 import { createGate, type Gate } from "./gate/gate.ts";
 import { Booking } from "./engine/booking.ts";
 import type { EngineOptions } from "./engine/options.ts";
@@ -20,6 +21,7 @@ import { reclaim } from "./gate/reclaim.ts";
 import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
 import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/record-events.ts";
+import { creditedMonth } from "./invoices/credited-month.ts";
 import { Invoicing } from "./invoices/invoicing.ts";
 import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
@@ -99,7 +101,7 @@ export class Engine {
     this.catalogs = new CatalogHistory(postgres.db);
     const book = (account: string | null): Promise<unknown> => (account === null ? this.#booking.all() : this.bookAccount(account));
     this.invoices = new Invoicing({ db: postgres.walled, catalogs: this.catalogs }, { graceHours: options.invoiceGraceHours, book });
-    this.credits = new Credits(postgres.walled);
+    this.credits = new Credits(postgres.walled, (account) => this.#loader.refresh(account, this.clock.now()));
     this.payments = new Payments(postgres.db, options.clock, options.payments);
     const unbooked = new UnbookedTotals(randomBase62(12));
     this.#recall = new Recall(postgres.db, unbooked.source, () => this.#booking.forRecall());
@@ -113,7 +115,11 @@ export class Engine {
     const { clock, objectRequests } = this;
     this.#booking = new Booking({ stores: this.#background, loader: this.#loader, objectRequests, clock, onTrouble: this.#onTrouble });
     this.denials = new DenialLog(this.#background.counters);
-    const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now));
+    const reckon: ReckonCredits = async (account, meters, now) => {
+      await this.bookAccount(account);
+      return creditedMonth({ db: this.db, catalogs: this.catalogs }, account, meters, now);
+    };
+    const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now), reckon);
     this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
     this.limits = new LimitChanges(this.#onBehalf, this.#loader);
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));

@@ -31,7 +31,7 @@ export interface MeterRequest extends Place {
 
 /** What an adapter reads of a limit that refused. */
 export interface Denial {
-  code: "limit_exceeded" | "payload_too_large";
+  code: "limit_exceeded" | "credits_exhausted" | "payload_too_large";
   meter: string | null;
   limit: number;
   used: number;

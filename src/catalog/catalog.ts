@@ -65,3 +65,6 @@ export const hasPaidOverages = (of: Plan): boolean => Object.keys(of.charges).le
 /** True when the plan can cost something, so that its currency matters. */
 export const isPriced = (of: Plan): boolean =>
   of.subscriptionUsdMicrosPerMonth > 0 || (of.minimumUsdMicrosPerMonth ?? 0) > 0 || hasPaidOverages(of);
+
+/** True when the plan's usage stops where prepaid credits no longer pay for it. */
+export const stopsAtCredits = (of: Plan): boolean => of.credits?.required === true;

@@ -98,8 +98,10 @@ export const planSchema = z.strictObject({
   allowances: z.record(meterNameSchema, allowanceSchema).default({}),
   ceilings: z.record(fieldSchema, quantitySchema).default({}),
   charges: z.record(meterNameSchema, chargeSchema).default({}),
-  /** How prepaid credits are watched: told of as low when at most `lowPercent` of what was granted is left. */
-  credits: z.strictObject({ lowPercent: z.int().min(1).max(99).default(CREDITS_LOW_PERCENT) }).optional(),
+  /** With `required` usage stops where prepaid credits no longer pay for it. They are told of as low at `lowPercent` of what was granted. */
+  credits: z
+    .strictObject({ required: z.boolean().default(false), lowPercent: z.int().min(1).max(99).default(CREDITS_LOW_PERCENT) })
+    .optional(),
 });
 
 export const catalogSchema = z.strictObject({

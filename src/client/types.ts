@@ -24,7 +24,7 @@ export interface CheckRequest {
 }
 
 export interface Denial {
-  code: "limit_exceeded" | "payload_too_large";
+  code: "limit_exceeded" | "credits_exhausted" | "payload_too_large";
   meter: string | null;
   scope: "account" | "object" | "request";
   source: "plan" | "cap" | "ceiling";

@@ -10,6 +10,8 @@ export interface Operation {
   catalogVersion: number;
   /** `force` counts what has happened already: no limit refuses it. */
   mode: "consume" | "peek" | "reserve" | "force";
+  /** A denial is not kept for the idempotency key: limits may be raised, and the operation asked again. */
+  tentative: boolean;
   source: string;
   /** `service/namespace`, either part may be empty. */
   place: string;
@@ -80,7 +82,7 @@ export function checkArgs(runId: string, operation: Operation): (string | number
     operation.now,
     operation.hour,
     operation.account,
-    MODE[operation.mode],
+    operation.tentative ? MODE[operation.mode].toUpperCase() : MODE[operation.mode],
     operation.source,
     operation.place,
     idempotency?.field ?? "",

@@ -9,14 +9,18 @@ const BURNS_SHOWN_MAX = 100;
 /** Prepaid credits of accounts: granted and voided by the operator, seen by whoever sees the account. */
 export class Credits {
   readonly #db: Db;
+  readonly #tell: (account: string) => Promise<void>;
 
-  constructor(db: Db) {
+  /** `tell` makes the gate hear of what has changed, before the caller gets its answer. */
+  constructor(db: Db, tell: (account: string) => Promise<void>) {
     this.#db = db;
+    this.#tell = tell;
   }
 
   /**
    * Grants credits. The same `idempotencyKey` gives the same grant again. Throws `not_found` (account), `validation_failed`,
-   * `idempotency_mismatch`, and `conflict` where too many grants are in use.
+   * `idempotency_mismatch`, `conflict` where too many grants are in use, and `unavailable`: repeat the call then, its key keeps it from
+   * granting twice.
    */
   async grant(account: string, request: GrantRequest, made: { by: string; now: number }): Promise<CreditGrant> {
     const { effectiveAt, expiresAt } = newGrant(request, made.now);
@@ -32,6 +36,7 @@ export class Credits {
       );
     if (!granted.sameRequest)
       throw new WeirError("idempotency_mismatch", "This idempotencyKey made another grant; use a new key for a new one.");
+    await this.#tell(account);
     return this.find(account, granted.id);
   }
 
@@ -60,6 +65,7 @@ export class Credits {
   /** Takes what is left of a grant back; what is burned stays burned. One that is void already stays as it is. Throws `not_found`. */
   async void(account: string, id: string, now: number): Promise<CreditGrant> {
     if (!(await voidGrant(this.#db, account, id, now))) throw notFound(`Grant ${id}`);
+    await this.#tell(account);
     return this.find(account, id);
   }
 }

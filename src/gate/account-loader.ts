@@ -1,5 +1,5 @@
 import { findAccount } from "../accounts/account-store.ts";
-import { plan, type Catalog } from "../catalog/catalog.ts";
+import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
@@ -12,6 +12,7 @@ import type { Recall } from "../ledger/recall.ts";
 import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import { listCaps } from "../limits/cap-store.ts";
+import { creditLimits } from "../limits/credit-limit-store.ts";
 import { limitsInForce } from "../limits/in-force.ts";
 import { limitSourcesText } from "../limits/limit-sources.ts";
 import { lowestThreshold, thresholdsInForce } from "../limits/thresholds.ts";
@@ -201,9 +202,11 @@ export class AccountLoader {
     const account = await this.#account(accountId, now);
     const caps = await listCaps(db, accountId);
     const planDocument = plan(document, account.plan);
-    const limits = limitsInForce(document, planDocument, caps);
-    const thresholds = thresholdsInForce(document, planDocument, caps);
     const windows = windowsAt(now, account.calendar);
+    const of = { account: accountId, monthStart: windows.month.start, plan: account.plan };
+    const covered = stopsAtCredits(planDocument) ? await creditLimits(db, of) : new Map<string, number>();
+    const limits = limitsInForce(document, planDocument, caps, covered);
+    const thresholds = thresholdsInForce(document, planDocument, caps);
     const sums = await bookedElsewhere(db, accountId, epoch, windows);
     const meters = limits.meters.map(({ meter, periods }) => {
       const booked = sums.meters.get(meter.name);

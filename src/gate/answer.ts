@@ -6,7 +6,13 @@ import { composeDecision, type DecisionFacts, type MeterFacts, type Standing } f
 import type { Decision } from "./decision.ts";
 
 /** The answer to a decision the script has just made. */
-export function answerOf(catalog: Catalog, request: CheckRequest, operation: Operation, reply: Counted): Decision {
+export function answerOf(
+  catalog: Catalog,
+  request: CheckRequest,
+  operation: Operation,
+  reply: Counted,
+  credited: ReadonlySet<string>,
+): Decision {
   const { header } = reply;
   return composeDecision({
     ...requestFacts(request),
@@ -20,12 +26,18 @@ export function answerOf(catalog: Catalog, request: CheckRequest, operation: Ope
     objectCeiling: header.objectCeiling,
     dayEnd: header.day.end,
     monthEnd: header.month.end,
-    meters: namedMeters(catalog, operation, reply.objectAfter - reply.objectBefore, reply.meters.map(standings)),
+    meters: namedMeters(catalog, operation, reply.objectAfter - reply.objectBefore, reply.meters.map(standings), credited),
   });
 }
 
 /** The answer given when the key was first used, read back from the text check.lua kept ("Remember"). */
-export function replayedAnswer(catalog: Catalog, request: CheckRequest, operation: Operation, kept: string): Decision {
+export function replayedAnswer(
+  catalog: Catalog,
+  request: CheckRequest,
+  operation: Operation,
+  kept: string,
+  credited: ReadonlySet<string>,
+): Decision {
   const [head = "", ...meters] = kept.split(";");
   const [
     status,
@@ -52,7 +64,7 @@ export function replayedAnswer(catalog: Catalog, request: CheckRequest, operatio
     objectCeiling: orNull(objectCeiling),
     dayEnd: Number(dayEnd),
     monthEnd: Number(monthEnd),
-    meters: namedMeters(catalog, operation, Number(after) - Number(before), meters.map(keptStandings)),
+    meters: namedMeters(catalog, operation, Number(after) - Number(before), meters.map(keptStandings), credited),
   });
 }
 
@@ -65,12 +77,20 @@ const requestFacts = (request: CheckRequest): Pick<DecisionFacts, "account" | "p
 
 type Standings = Pick<MeterFacts, "day" | "month">;
 
-function namedMeters(catalog: Catalog, { usage, storage }: Operation, growth: number, standingsInOrder: Standings[]): MeterFacts[] {
+function namedMeters(
+  catalog: Catalog,
+  { usage, storage }: Operation,
+  growth: number,
+  standingsInOrder: Standings[],
+  credited: ReadonlySet<string>,
+): MeterFacts[] {
   const asked = storage ? [...usage, [storage.meter, growth] as const] : usage;
   return asked.flatMap(([meter, requested], i) => {
     const standing = standingsInOrder[i];
     const found = findMeter(catalog, meter);
-    return standing && found ? [{ meter, unit: found.unit, gauge: found.kind === "gauge", requested, ...standing }] : [];
+    return standing && found
+      ? [{ meter, unit: found.unit, gauge: found.kind === "gauge", requested, credited: credited.has(meter), ...standing }]
+      : [];
   });
 }
 

@@ -6,6 +6,7 @@ import { acknowledge, acknowledgeKey } from "./acknowledge.ts";
 import { AccountLoader, type GateStores } from "./account-loader.ts";
 import { answerOf, replayedAnswer } from "./answer.ts";
 import type { CheckRequest } from "./check-request.ts";
+import { wishFor, type CreditAnswer, type CreditRaises } from "./credit-limits.ts";
 import type { Decision } from "./decision.ts";
 import type { Granter, Need } from "./granter.ts";
 import { HolderRecall } from "./holder-recall.ts";
@@ -23,14 +24,16 @@ export class Decider {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
   readonly #granter: Granter;
+  readonly #credits: CreditRaises;
   readonly #holders: HolderRecall;
   readonly #replays: ReplayBooker;
   readonly #quick: QuickChecks;
 
-  constructor(stores: GateStores, loader: AccountLoader, granter: Granter) {
+  constructor(stores: GateStores, loader: AccountLoader, granter: Granter, credits: CreditRaises) {
     this.#stores = stores;
     this.#loader = loader;
     this.#granter = granter;
+    this.#credits = credits;
     this.#holders = new HolderRecall(stores.counters);
     this.#replays = new ReplayBooker(stores);
     this.#quick = new QuickChecks(stores);
@@ -48,6 +51,7 @@ export class Decider {
   async #decideWholly(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
     const stores = this.#stores;
     const operation = toOperation(stores, request, mode, now);
+    operation.tentative = this.#credits.anywhere;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { generation } = stores.recall;
       operation.source = stores.unbooked.source;
@@ -70,13 +74,7 @@ export class Decider {
           await this.#lookUpKey(operation);
           break;
         case "keys-full":
-          throw new WeirError(
-            "rate_limited",
-            "The account has used as many idempotency keys today as are kept; use none, or wait for the next UTC day.",
-            {
-              retryAfterSeconds: Math.ceil((dayWindow(now).end - now) / 1000),
-            },
-          );
+          throw keysFull(now);
         case "expire":
           await stores.counters.expire(request.account, now, now + ENDING_KEPT_MS);
           break;
@@ -87,15 +85,20 @@ export class Decider {
           break;
         case "replayed":
           if (!Buffer.isBuffer(operation.idempotency?.booked)) await this.#replays.book(request.account, now);
-          return replayedAnswer(stores.catalog.catalog, request, operation, reply.answer);
+          return this.#replayed(request, operation, reply.answer, now);
         case "mismatch":
-          throw new WeirError(
-            "idempotency_mismatch",
-            "This idempotencyKey was used for a different request; use a new key for a new operation.",
-          );
+          throw mismatch();
+        case "denied": {
+          const { raised, credited } = await this.#raise(operation, reply, now);
+          // Only once no limit moves any more is a denial kept for the key.
+          const isKept = !operation.tentative || operation.idempotency === null;
+          operation.tentative = raised;
+          if (raised || !isKept) break;
+          acknowledgeKey(stores.unbooked, operation, reply);
+          return this.#answer(request, operation, reply, now, credited);
+        }
         case "allowed":
-        case "denied":
-          if (reply.status === "allowed") acknowledge(stores, operation, reply);
+          acknowledge(stores, operation, reply);
           acknowledgeKey(stores.unbooked, operation, reply);
           return this.#answer(request, operation, reply, now);
       }
@@ -103,8 +106,19 @@ export class Decider {
     throw unavailable("A steady view of the account");
   }
 
-  #answer(request: CheckRequest, operation: Operation, reply: Counted, now: number): Decision {
-    const decision = answerOf(this.#stores.catalog.catalog, request, operation, reply);
+  /** Has credits set aside for counters that stand at the plan's limit of the month. */
+  #raise({ account, usage }: Operation, { header, meters }: Counted, now: number): Promise<CreditAnswer> {
+    const month = new Map(usage.map(([meter], i) => [meter, meters[i]?.month]));
+    return this.#credits.raise(account, wishFor(usage, month, false), header, now);
+  }
+
+  async #replayed(request: CheckRequest, operation: Operation, kept: string, now: number): Promise<Decision> {
+    const credited = await this.#credits.creditedBy(request.account, now);
+    return replayedAnswer(this.#stores.catalog.catalog, request, operation, kept, credited);
+  }
+
+  #answer(request: CheckRequest, operation: Operation, reply: Counted, now: number, credited: ReadonlySet<string> = NONE): Decision {
+    const decision = answerOf(this.#stores.catalog.catalog, request, operation, reply, credited);
     if (decision.allowed) this.#quick.learn(operation, reply, decision);
     else this.#holders.call(request.account, decision.denials, now);
     return decision;
@@ -118,6 +132,20 @@ export class Decider {
     if (idempotency) idempotency.booked = (await bookedAnswer(this.#stores.db, account, idempotency.field)) ?? "none";
   }
 }
+
+const keysFull = (now: number): WeirError =>
+  new WeirError(
+    "rate_limited",
+    "The account has used as many idempotency keys today as are kept; use none, or wait for the next UTC day.",
+    {
+      retryAfterSeconds: Math.ceil((dayWindow(now).end - now) / 1000),
+    },
+  );
+
+const mismatch = (): WeirError =>
+  new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new operation.");
+
+const NONE: ReadonlySet<string> = new Set();
 
 function needsOf(operation: Operation, reply: Counted): Need[] {
   const growth = Math.max(0, reply.objectAfter - reply.objectBefore);

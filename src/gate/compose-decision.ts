@@ -16,6 +16,8 @@ export interface MeterFacts {
   gauge: boolean;
   /** What was asked for: of a gauge, the growth. */
   requested: number;
+  /** The plan's limit of the month is what prepaid credits cover. */
+  credited: boolean;
   day: Standing;
   month: Standing;
 }
@@ -119,7 +121,9 @@ function meterDenials(meter: MeterFacts, facts: DecisionFacts, refuses: (limit: 
   return (limits.length > 0 ? limits : [ceiling]).filter(refuses).map((l) => limitDenial(meter, l, facts));
 }
 
-function limitDenial({ meter, unit, gauge, requested }: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
+function limitDenial(of: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
+  if (of.credited && l.source === "plan" && l.period === "month") return creditsDenial(of, l, facts);
+  const { meter, unit, gauge, requested } = of;
   // More than the whole limit never fits, however long one waits.
   const waits = !gauge && l.source !== "ceiling" && requested <= l.limit;
   const resetsAt = waits ? iso(l.period === "day" ? facts.dayEnd : facts.monthEnd) : null;
@@ -140,6 +144,26 @@ function limitDenial({ meter, unit, gauge, requested }: MeterFacts, l: Limit, fa
     retryable: waits,
     message: `${meter}: the ${whose} limit is ${l.limit} ${unit}s${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
     remedy: remedyOf(meter, l, resetsAt, facts.account),
+  };
+}
+
+/** More than credits pay for. A new month brings what the plan includes. */
+function creditsDenial({ meter, unit, requested }: MeterFacts, { limit, used, held }: Limit, { account, monthEnd }: DecisionFacts): Denial {
+  const reserved = held > 0 ? `, ${held} reserved` : "";
+  return {
+    code: "credits_exhausted",
+    meter,
+    scope: "account",
+    source: "plan",
+    period: "month",
+    limit,
+    used,
+    reserved: held,
+    requested,
+    resetsAt: iso(monthEnd),
+    retryable: true,
+    message: `${meter}: prepaid credits are exhausted at ${limit} ${unit}s this month; ${used} used${reserved}, ${requested} more asked for.`,
+    remedy: `Add credits (weir credits grant --account ${account} --amount-usd-micros <n> --idempotency-key <key>) or wait until ${iso(monthEnd)}.`,
   };
 }
 

@@ -2,7 +2,7 @@ import type { Period } from "../kernel/window.ts";
 
 /** One limit that refused. `resetsAt` and `period` are null, and `retryable` false, where waiting does not help. */
 export interface Denial {
-  code: "limit_exceeded" | "payload_too_large";
+  code: "limit_exceeded" | "credits_exhausted" | "payload_too_large";
   meter: string | null;
   scope: "account" | "object" | "request";
   source: "plan" | "cap" | "ceiling";

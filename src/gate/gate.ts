@@ -1,5 +1,6 @@
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { Decider } from "./check.ts";
+import { CreditRaises, type ReckonCredits } from "./credit-limits.ts";
 import type { CheckRequest, SettleRequest } from "./check-request.ts";
 import type { Decision } from "./decision.ts";
 import { allowUnchecked, mayBeAllowedUnchecked, type RecordEvent } from "./degraded.ts";
@@ -19,11 +20,12 @@ export interface Gate {
   readonly leases: Leases;
 }
 
-export function createGate(stores: GateStores, loader: AccountLoader, recordEvent: RecordEvent): Gate {
+export function createGate(stores: GateStores, loader: AccountLoader, recordEvent: RecordEvent, reckonCredits: ReckonCredits): Gate {
   const granter = new Granter(stores.db, stores.counters);
-  const decider = new Decider(stores, loader, granter);
+  const credits = new CreditRaises(stores, loader, reckonCredits);
+  const decider = new Decider(stores, loader, granter, credits);
   return {
-    leases: new Leases(stores, loader, granter),
+    leases: new Leases(stores, loader, granter, credits),
     check: (request, now) =>
       decider.decide(request, request.mode ?? "consume", now).catch((error: unknown) => {
         const { catalog } = stores.catalog;

@@ -1,11 +1,13 @@
 import type { Leased, LeaseOperation, LeaseReply } from "../counters/lease-call.ts";
 import { meterOfTotal } from "../counters/lease-record.ts";
+import { findMeter } from "../catalog/catalog.ts";
 import { notFound, unavailable, WeirError } from "../kernel/errors.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
 import { bookedByLease, findLease, lastExpiryElsewhere, noteSettled, type LeaseRow } from "../ledger/lease-store.ts";
 import { rollUpAccounts } from "../ledger/roll-up.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { ENDING_KEPT_MS } from "./check.ts";
+import { wishFor, type CreditRaises } from "./credit-limits.ts";
 import { ForeignSums } from "./foreign-sums.ts";
 import type { Granter } from "./granter.ts";
 import { knownLease, leaseId, readLeaseId, toGrant, toLook, toSettle, type LeaseName } from "./lease.ts";
@@ -29,13 +31,15 @@ export class Leases {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
   readonly #granter: Granter;
+  readonly #credits: CreditRaises;
   readonly #sums: ForeignSums;
   readonly #rows: LeaseRows;
 
-  constructor(stores: GateStores, loader: AccountLoader, granter: Granter) {
+  constructor(stores: GateStores, loader: AccountLoader, granter: Granter, credits: CreditRaises) {
     this.#stores = stores;
     this.#loader = loader;
     this.#granter = granter;
+    this.#credits = credits;
     this.#sums = new ForeignSums(stores, loader);
     this.#rows = new LeaseRows(stores.db);
   }
@@ -46,6 +50,7 @@ export class Leases {
    */
   async grant(request: LeaseRequest, now: number): Promise<LeaseAnswer> {
     const operation = toGrant(this.#stores.catalog, request, now);
+    await this.#coverWithCredits(operation, now);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const before = request.idempotencyKey === undefined ? null : await findLease(this.#stores.db, operation.account, operation.lease);
       if (before) {
@@ -85,6 +90,7 @@ export class Leases {
 
   async #settle(operation: LeaseOperation, now: number): Promise<LeaseAnswer> {
     const { db, unbooked } = this.#stores;
+    await this.#coverWithCredits(operation, now).catch(unlessUnavailable);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const reply = await this.#run(operation, now);
       if (reply.status === "unknown") {
@@ -106,6 +112,18 @@ export class Leases {
       if (granted) return leaseAnswer(operation, reply, granted, now);
     }
     throw unavailable("A steady view of the account");
+  }
+
+  /** Has credits set aside for what is asked for, as far as they cover it, where the plan stops at them. */
+  async #coverWithCredits({ account, asks }: LeaseOperation, now: number): Promise<void> {
+    if (!this.#credits.anywhere || asks.length === 0) return;
+    const { counters, catalog } = this.#stores;
+    const asked = asks.flatMap(([name]) => findMeter(catalog.catalog, name) ?? []);
+    if (!(await counters.read(account, []))) await this.#loader.load(account, "absent", 0, now);
+    const present = await counters.read(account, asked);
+    if (!present) return;
+    const month = new Map(asks.map(([name]) => [name, present.meters.get(name)?.month]));
+    await this.#credits.raise(account, wishFor(asks, month, true), present.header, now);
   }
 
   /** Calls the script until it has done what it can, loading and granting as it asks for. */
@@ -191,5 +209,10 @@ function named(id: string): LeaseName {
 
 const mismatch = (): WeirError =>
   new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new lease.");
+
+/** What was spent is taken down all the same. */
+const unlessUnavailable = (error: unknown): void => {
+  if (!isUnavailable(error)) throw error;
+};
 
 const isUnavailable = (error: unknown): boolean => error instanceof WeirError && error.code === "unavailable";

@@ -27,6 +27,7 @@ export function toOperation(
     hour: hourOf(now),
     catalogVersion: catalog.version,
     mode,
+    tentative: false,
     source: unbooked.source,
     place,
     usage: usageOf(catalog.catalog, request),

@@ -8,7 +8,7 @@ export const limitStateSchema = z.enum(["ok", "warning", "exceeded"]);
 
 export const denialSchema = z
   .object({
-    code: z.enum(["limit_exceeded", "payload_too_large"]),
+    code: z.enum(["limit_exceeded", "credits_exhausted", "payload_too_large"]),
     meter: z.string().nullable(),
     scope: z.enum(["account", "object", "request"]),
     source: z.enum(["plan", "cap", "ceiling"]),

@@ -30,6 +30,12 @@ export interface CreditTables {
     created_at: Timestamp;
     voided_at: Timestamp | null;
   };
+  credit_limits: {
+    account: string;
+    month_start: Timestamp;
+    plan: string;
+    quantities: ColumnType<unknown, string, string>;
+  };
   credit_standings: {
     account: string;
     level: number;

@@ -1,6 +1,6 @@
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/account-store.ts";
-import type { Meter } from "../catalog/catalog.ts";
+import { findPlan, type Meter } from "../catalog/catalog.ts";
 import type { Snapshot } from "../counters/counters.ts";
 import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
 import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
@@ -9,6 +9,7 @@ import { thresholdOf } from "../kernel/quantity.ts";
 import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/window.ts";
 import type { Cap } from "../limits/cap.ts";
 import { listCaps } from "../limits/cap-store.ts";
+import { creditedMeters } from "../limits/in-force.ts";
 import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
 import { foreignSeqs } from "../ledger/ledger-store.ts";
@@ -64,6 +65,8 @@ export type ReportStores = GateStores & EstimateStores;
 interface View {
   account: Account;
   caps: Cap[];
+  /** Counters that stop where credits are exhausted. */
+  credited: ReadonlySet<string>;
   snapshot: Snapshot;
   windows: Record<Period, Window>;
   stranded: StrandedBudget;
@@ -103,6 +106,8 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   if (!account) throw notFound(`Account ${accountId}`);
   const caps = await listCaps(db, accountId);
   const { meters } = catalog.catalog;
+  const inForce = findPlan(catalog.catalog, account.plan);
+  const credited = new Set(inForce ? creditedMeters(catalog.catalog, inForce) : []);
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
     const [seqs, epoch] = await Promise.all([foreignSeqs(db, [accountId]), presentEpoch(db, accountId)]);
@@ -119,7 +124,7 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
       // The counters' own windows, which a lagging clock does not know yet.
       const counted = { day: snapshot.header.day, month: snapshot.header.month };
       const [stranded, lent] = await Promise.all([strandedOf(db, accountId, counted), lentElsewhere(db, accountId, epoch, counted)]);
-      return { account, caps, snapshot, windows: counted, stranded, lentElsewhere: lent };
+      return { account, caps, credited, snapshot, windows: counted, stranded, lentElsewhere: lent };
     }
     // Whoever booked what another life counted may have been killed before it told Redis.
     await loader.load(accountId, snapshot ? (told ? "turned" : "limits") : "absent", snapshot?.header.epoch ?? 0, now);
@@ -135,7 +140,7 @@ const isoWindow = ({ start, end }: Window): { start: string; end: string } => ({
 
 function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], now: number): MeterReport {
   const counters = view.snapshot.meters.get(meter.name);
-  const binding = counters ? bindingLimit(counters) : null;
+  const binding = counters ? bindingLimit(counters, view.credited.has(meter.name)) : null;
   const period = binding?.period ?? "month";
   const used = counters?.[period].used ?? 0;
   const held = heldIn(view, meter.name, period);
@@ -167,13 +172,18 @@ interface BindingLimit {
   limit: number;
 }
 
-/** The limit that leaves least; null where none stops. */
-function bindingLimit(counters: MeterCounters): BindingLimit | null {
+/**
+ * The limit that leaves least; null where none stops. What was set aside of prepaid credits for a meter is no such limit: it is raised as
+ * long as there are credits, and those are shown on their own.
+ */
+function bindingLimit(counters: MeterCounters, credited: boolean): BindingLimit | null {
   const limits = PERIODS.flatMap((period) => {
     const c: PeriodCounters = counters[period];
     const remaining = (limit: number): number => limit - c.used - c.held;
     return [
-      ...(c.plan === null ? [] : [{ period, source: "plan" as const, limit: c.plan, remaining: remaining(c.plan) }]),
+      ...(c.plan === null || (credited && period === "month")
+        ? []
+        : [{ period, source: "plan" as const, limit: c.plan, remaining: remaining(c.plan) }]),
       ...(c.cap === null ? [] : [{ period, source: "cap" as const, limit: c.cap, remaining: remaining(c.cap) }]),
     ];
   });

@@ -2,6 +2,7 @@
 -- KEYS  1 state  2 totals of the receiving hour  3 objects  4 changed objects  5 idempotency today  6 idempotency yesterday
 --       7 keys to be booked  8 reservations  9 expiries  10 dirty  11 crossings  12 idempotency tomorrow
 -- ARGV  1 run id  2 catalogue version  3 now ms  4 receiving hour ms  5 account  6 mode: c consume, p peek, r reserve, f force
+--         in capitals: a denial is not kept for the idempotency key, since limits may be raised and the operation asked again
 --       7 source  8 service/namespace  9 idempotency field or ''  10 hash of the request  11 decision id
 --      12 payload bytes or ''  13 object field  14 storage: '' none, d delta, s set  15 storage bytes
 --      16 storage meter  17 the object's level as Postgres has it, or ''  18 reservation id or ''  19 its expiry ms
@@ -18,7 +19,8 @@
 local FIRST = 21
 -- Of one account: at 260 bytes each, 2.6 GB. Whoever needs more takes leases, which need no keys.
 local KEYS_A_DAY = 10000000
-local run, now, hour, mode = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
+local run, now, hour, mode = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), string.lower(ARGV[6])
+local keeps_denial = mode == ARGV[6]
 local keyed = ARGV[9] ~= '' and mode ~= 'p'
 
 if keyed then
@@ -180,7 +182,7 @@ end
 
 -- Keep the answer, in text, about 30 bytes a meter: the day's then the month's plan, cap, used, held.
 local kept = ''
-if keyed and status >= 0 then
+if keyed and (status == 1 or (status == 0 and keeps_denial)) then
   local parts = { table.concat({ status, ARGV[11], int(before), int(after), refusals, int(h[H_DAY_END]), int(h[H_MONTH_END]),
     int(h[H_OBJECT_CEILING]), int(h[H_PAYLOAD_CEILING]), status == 1 and ARGV[18] or '', ARGV[19] }, ',') }
   for i = 2, asked do
