@@ -13,18 +13,21 @@ export interface ClosedWith {
   terms: BillingTerms;
   /** What is left of the prepaid credits that cover its month. */
   credits: readonly CreditLeft[];
+  /** What earlier invoices have left to this one, in micro-units: above zero is owed to the account. */
+  balance: bigint;
   period: Window;
   currency: string;
 }
 
-/** Takes the terms' discounts off what `lines` add up to, then pays usage with credits, taxes the rest, and answers the whole invoice. */
-export function closed(lines: readonly InvoiceLine[], { terms, credits, period, currency }: ClosedWith): InvoiceBody {
+/** Takes the terms' discounts off what `lines` add up to, then pays usage with credits, taxes the rest, settles balances, and answers the whole invoice. */
+export function closed(lines: readonly InvoiceLine[], { terms, credits, balance, period, currency }: ClosedWith): InvoiceBody {
   const place = { period: { start: iso(period.start), end: iso(period.end) }, currency };
   const discounts = discountsOf(lines, terms, period).map((d) => discountLine(d, place));
   const burned = creditLines({ lines, discountsUsdMicros: sumOf(discounts), grants: credits, ...place });
   const before = [...lines, ...discounts, ...burned];
   const { taxes, taxUsdMicros } = taxed(sumOf(before), terms.taxes);
-  const all = [...before, ...taxes.map((tax) => taxLine(tax, place))];
+  const own = [...before, ...taxes.map((tax) => taxLine(tax, place))];
+  const all = [...own, ...balanceLines(sumOf(own), balance, place)];
   return { currency, lines: all, totalUsdMicros: jsonAmount(sumOf(all)), taxUsdMicros: jsonAmount(taxUsdMicros) };
 }
 
@@ -66,6 +69,21 @@ function taxLine({ rate, baseUsdMicros, amountUsdMicros }: TaxAmount, place: Pla
     taxUsdMicros: jsonAmount(amountUsdMicros),
     inclusive: rate.inclusive,
   });
+}
+
+/** What is left of earlier invoices comes off after tax, since it was taxed there; what there is below zero then goes to the next one. */
+function balanceLines(due: bigint, balance: bigint, place: Place): InvoiceLine[] {
+  const { currency } = place;
+  const left = due - balance;
+  const from = `${amount(balance, currency)} was left of earlier invoices`;
+  const sum = balance === 0n ? "" : `${amount(due, currency)} − ${amount(balance, currency)} = `;
+  const to = `${sum}${amount(left, currency)}, less than nothing, goes to the next invoice`;
+  return [
+    ...(balance === 0n
+      ? []
+      : [termsLine("credit", "Balance of earlier invoices", -balance, place, { text: from, balance: "from_earlier" })]),
+    ...(left >= 0n ? [] : [termsLine("credit", "Balance, carried to the next invoice", -left, place, { text: to, balance: "to_next" })]),
+  ];
 }
 
 function termsLine(kind: "credit" | "tax", description: string, micros: bigint, { period }: Place, explain: LineExplanation): InvoiceLine {

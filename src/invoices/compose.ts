@@ -4,6 +4,7 @@ import { isPriced, type Plan } from "../catalog/catalog.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
 import type { CreditLeft } from "../rating/credits.ts";
+import type { Balances } from "./balance-store.ts";
 import { closed } from "./closing-lines.ts";
 import { feeAhead, feeAheadSettled, prorationLines, type MonthAhead } from "./fee-lines.ts";
 import type { InvoiceBody, InvoiceLine } from "./invoice.ts";
@@ -31,18 +32,21 @@ export interface InvoiceInput {
   terms: BillingTerms;
   /** What is left of the prepaid credits that cover the month. */
   credits: readonly CreditLeft[];
+  /** What earlier invoices have left to this one. */
+  balances: Balances;
 }
 
 /**
  * The invoice of a billing month: usage in arrears, changes of plan inside the month, the fee of the month to come, and what came late for
- * months before; then discounts, prepaid credits and tax. A pure function: the upcoming invoice, the draft, the final one and a simulation all come out of
+ * months before; then discounts, prepaid credits and tax, and what earlier invoices have left. A pure function: the upcoming invoice, the draft, the final one and a simulation all come out of
  * it, and the same input gives the same bytes. Null where there is nothing to say, as for an account on a free plan.
  */
 export function compose(input: InvoiceInput): InvoiceBody | null {
-  const { terms, credits, period } = input;
+  const { terms, credits, balances, period } = input;
   const lines = linesBeforeTerms(input);
   if (lines.length === 0) return null;
-  return closed(lines, { terms, credits, period, currency: currencyOf(input) });
+  const currency = currencyOf(input);
+  return closed(lines, { terms, credits, balance: balances.get(currency) ?? 0n, period, currency });
 }
 
 /** Fees, usage and what came late: what discounts, credits and taxes are reckoned on. */

@@ -7,6 +7,7 @@ import { creditsLeft } from "../credits/credit-store.ts";
 import { WeirError } from "../kernel/errors.ts";
 import type { Window } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
+import { balancesBefore } from "./balance-store.ts";
 import { billedFor, feeBilledFor } from "./billed.ts";
 import type { InvoiceInput } from "./compose.ts";
 import { earlierMonths, invoicesBefore, type IssuedInvoice } from "./earlier-store.ts";
@@ -47,10 +48,9 @@ export async function gather(stores: BillingStores, asked: readonly Asked[], now
     asked.map(({ period }) => period.account),
     asked.map(({ period }) => period.window.end),
   );
-  const credits = await creditsLeft(
-    stores.db,
-    asked.map(({ period }) => ({ account: period.account, end: period.window.end })),
-  );
+  const ends = asked.map(({ period }) => ({ account: period.account, end: period.window.end }));
+  const credits = await creditsLeft(stores.db, ends);
+  const balances = await balancesBefore(stores.db, ends);
   return planned.map((p, i): InvoiceInput | Error => {
     if (p instanceof Error) return p;
     const { account, window } = p.asked.period;
@@ -69,6 +69,7 @@ export async function gather(stores: BillingStores, asked: readonly Asked[], now
       }),
       terms: document ? readTerms(document) : NO_TERMS,
       credits: credits[i] ?? [],
+      balances: balances[i] ?? new Map(),
     };
   });
 }

@@ -37,6 +37,8 @@ export interface LineExplanation {
   baseUsdMicros?: number;
   taxUsdMicros?: number;
   inclusive?: boolean;
+  /** What is carried: from invoices of earlier months, or to the next one, since an invoice of less than nothing is not sent. */
+  balance?: "from_earlier" | "to_next";
   /** The grant of prepaid credits that the line burns. */
   creditGrant?: string;
 }

@@ -60,7 +60,7 @@ export async function simulate(stores: BillingStores, asked: Simulation, now: nu
   const after = months.map((month) => ({ ...month, account, history: underOnePlan(history, plan.key), priced }));
   const currentCurrency = before.flatMap((month) => [...month.priced.values()])[0]?.plan.currency ?? plan.currency;
   // What an account has prepaid changes what it pays, not what a plan costs.
-  const closing = { terms, credits: [], period };
+  const closing = { terms, credits: [], balance: 0n, period };
   return {
     ...closed(await linesOf(db, after), { ...closing, currency: plan.currency }),
     account,

@@ -191,6 +191,7 @@ export interface Database extends CreditTables, GuardTables, ObjectTables, Payme
     total: bigint;
     tax: bigint;
     credited: Defaulted<bigint>;
+    carried: Defaulted<bigint>;
     drafted_at: Timestamp;
     finalized_at: Timestamp | null;
     paid_at: Timestamp | null;

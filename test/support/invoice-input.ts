@@ -87,6 +87,7 @@ export class AprilInvoices {
       earlier: [],
       terms: NO_TERMS,
       credits: [],
+      balances: new Map(),
       ...more,
     };
   }

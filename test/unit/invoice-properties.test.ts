@@ -122,11 +122,45 @@ test("a month billed in steps, in any order of late usage and corrections, comes
         now.used += used;
         now.corrected += corrected;
         const body = compose(april.input([{ day: -60, plan: "pro" }], {}, { earlier: [april.march(METER, billed, { ...now })] }));
-        total += body?.totalUsdMicros ?? 0;
-        billed = body?.lines.at(-1)?.explain.basis ?? billed;
+        const lines = (body?.lines ?? []).filter(({ explain }) => explain.basis);
+        total += sum(lines);
+        billed = lines.at(-1)?.explain.basis ?? billed;
       }
       const once = compose(april.input([{ day: -60, plan: "pro" }], {}, { earlier: [april.march(METER, null, now)] }));
       expect(total).toBe(once?.totalUsdMicros ?? 0);
+    }),
+  );
+});
+
+test("what lacks to a minimum is billed once, in however many steps usage comes and goes, and never beside usage that reaches it", () => {
+  const step = fc.record({ used: fc.nat(400_000), corrected: fc.integer({ min: -300_000, max: 300_000 }) });
+  const charge = { model: "per_unit", unitSize: 1, priceUsdMicros: "10" };
+  const minimumUsdMicrosPerMonth = 5_000_000;
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (steps) => {
+      const april = new AprilInvoices([
+        { key: "pro", name: "P", subscriptionUsdMicrosPerMonth: 0, minimumUsdMicrosPerMonth, charges: { [METER]: charge } },
+      ]);
+      const history = [{ day: -60, plan: "pro" }];
+      const now = { used: 0, corrected: 0 };
+      let billed = new Map<string, Basis>();
+      const sums = { usage: 0, missing: 0 };
+      for (const [i, { used, corrected }] of steps.entries()) {
+        now.used += used;
+        now.corrected += corrected;
+        const usage = { pro: { [METER]: { ...now } } };
+        // The month's own invoice first, later ones then.
+        const earlier = [{ month: april.month(APRIL, history, usage), billed }];
+        const { window, ...rest } = april.input(history, {}).ahead;
+        const later = { ...april.input([], {}), month: null, ahead: { window, ...rest, priced: null }, earlier };
+        const made = compose(i === 0 ? april.input(history, usage) : later)?.lines ?? [];
+        const lines = made.filter(({ explain }) => explain.basis);
+        expect(lines.filter(({ meter }) => meter === undefined).length).toBeLessThanOrEqual(1);
+        for (const line of lines) sums[line.meter === undefined ? "missing" : "usage"] += line.amountUsdMicros;
+        billed = new Map(lines.reduce((all, { meter, explain }) => all.set(`pro/${meter ?? "minimum"}`, explain.basis!), billed));
+        const costs = Math.max(0, now.used + now.corrected) * 10;
+        expect(sums).toEqual({ usage: costs, missing: Math.max(0, minimumUsdMicrosPerMonth - costs) });
+      }
     }),
   );
 });

@@ -56,6 +56,7 @@ export const lineSchema = z
       taxUsdMicros: micros.optional(),
       inclusive: z.boolean().optional(),
       creditGrant: z.string().optional(),
+      balance: z.enum(["from_earlier", "to_next"]).optional(),
     }),
   })
   .meta({ id: "InvoiceLine" });
@@ -99,9 +100,9 @@ export const simulatedSchema = z.object({
   actualUsdMicros: micros,
 });
 
-/** What lines come to before tax. */
+/** What lines come to before tax, and before what is carried from one invoice to another. */
 export const subtotal = (lines: readonly InvoiceLine[]): number =>
-  lines.reduce((sum, line) => (line.kind === "tax" ? sum : sum + line.amountUsdMicros), 0);
+  lines.reduce((sum, line) => (line.kind === "tax" || line.explain.balance !== undefined ? sum : sum + line.amountUsdMicros), 0);
 
 const dated = (at: number | null): string | null => (at === null ? null : iso(at));
 
