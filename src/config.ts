@@ -9,6 +9,11 @@ export interface Config {
   port: number;
   /** Null: Weir starts a Postgres of its own. */
   databaseUrl: string | null;
+  /** Other ways to the database that `databaseUrl` names. */
+  database: {
+    /** A pooler in transaction mode; null for none. */
+    pooledUrl: string | null;
+  };
   /** One server, or nodes of a cluster. Null: Weir starts a Redis of its own. */
   redisUrl: string | readonly string[] | null;
   /** The operator's key; null: the one in `credentials.json`, made on the first start. */
@@ -119,6 +124,7 @@ const SCHEMA = z
       .default("127.0.0.1"),
     PORT: wholeNumber(PORT_MAX, 8787),
     DATABASE_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:5432/weir"),
+    DATABASE_POOLED_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:6432/weir"),
     REDIS_URL: serverUrl(["redis:", "rediss:"], "redis://:password@host:6379"),
     REDIS_CLUSTER_NODES: z
       .string()
@@ -176,6 +182,10 @@ const SCHEMA = z
       if (env.WEIR_PAYMENTS === "stripe" && env[name] === undefined)
         context.addIssue({ code: "custom", path: [name], message: "is needed with WEIR_PAYMENTS=stripe" });
     }
+    if (env.DATABASE_POOLED_URL !== undefined && env.DATABASE_URL === undefined) {
+      const message = "needs DATABASE_URL too: not all that Weir does can go through a pooler";
+      context.addIssue({ code: "custom", path: ["DATABASE_POOLED_URL"], message });
+    }
     if (env.REDIS_CLUSTER_NODES !== undefined && env.REDIS_URL !== undefined) {
       const message = "and REDIS_URL exclude each other: name the cluster or the one server";
       context.addIssue({ code: "custom", path: ["REDIS_CLUSTER_NODES"], message });
@@ -185,6 +195,7 @@ const SCHEMA = z
 /** Values that are never repeated in a message. */
 const SECRET = new Set([
   "DATABASE_URL",
+  "DATABASE_POOLED_URL",
   "REDIS_URL",
   "REDIS_CLUSTER_NODES",
   "WEIR_ADMIN_KEY",
@@ -211,6 +222,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     host: found.WEIR_HOST,
     port: found.PORT,
     databaseUrl: found.DATABASE_URL ?? null,
+    database: { pooledUrl: found.DATABASE_POOLED_URL ?? null },
     redisUrl: found.REDIS_CLUSTER_NODES ?? found.REDIS_URL ?? null,
     adminKey: found.WEIR_ADMIN_KEY ?? null,
     dataDir: resolve(found.WEIR_DATA_DIR),

@@ -268,11 +268,11 @@ export const STORAGE_METER = "state_sqlite_storage_bytes";
 
 /** Connects to the stores (migrated already), seeds the catalogue where there is none, and answers the engine. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const postgres = openPostgres(options.databaseUrl);
+  const postgres = openPostgres(options.databaseUrl, options.database);
   const hot = openRedisServers(options.redisUrl, { commandTimeoutMs: options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS });
   const background = openRedisServers(options.redisUrl, { commandTimeoutMs: BACKGROUND_TIMEOUT_MS });
   try {
-    await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS)]);
+    await Promise.all([hot.ready(START_TIMEOUT_MS), background.ready(START_TIMEOUT_MS), postgres.ready()]);
     const stored = await loadCatalog(postgres.db);
     const catalog = stored ? withShippedOperations(stored.catalog) : defaultCatalog();
     const version = await applyCatalog(postgres.db, catalog, options.clock.now());

@@ -29,6 +29,7 @@ async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, sta
     void process.stderr.write(`Weir: ${error instanceof Error ? error.message : String(error)}\n`);
   const engine = await createEngine({
     databaseUrl,
+    database: config.database,
     redisUrl,
     clock: systemClock,
     onTrouble,

@@ -63,9 +63,9 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { invoiceGraceHours, payments } = config;
+  const { database, invoiceGraceHours, payments } = config;
   const outbox = outboxOptions(config);
-  const engine = await connect({ ...ground, clock: testClock ?? systemClock, onTrouble, outbox, invoiceGraceHours, payments });
+  const engine = await connect({ ...ground, database, clock: testClock ?? systemClock, onTrouble, outbox, invoiceGraceHours, payments });
   closers.push(() => engine.close());
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);

@@ -12,14 +12,23 @@ const DRAIN_TIME_LIMIT_MS = 10_000;
 /** `weir worker`: runs jobs, and serves nothing, until it is told to stop. Those of State's own run where State is. */
 export async function work(concurrency: number | undefined): Promise<void> {
   const config = readConfig(process.env);
-  const { databaseUrl, redisUrl, invoiceGraceHours, payments } = config;
+  const { databaseUrl, database, redisUrl, invoiceGraceHours, payments } = config;
   if (databaseUrl === null || redisUrl === null) {
     say("a worker works for a Weir that runs: set DATABASE_URL, and REDIS_URL or REDIS_CLUSTER_NODES, to its stores.");
     process.exit(EXIT.usage);
   }
   const onTrouble = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
   const outbox = outboxOptions(config);
-  const engine = await createEngine({ databaseUrl, redisUrl, clock: systemClock, onTrouble, outbox, invoiceGraceHours, payments });
+  const engine = await createEngine({
+    databaseUrl,
+    database,
+    redisUrl,
+    clock: systemClock,
+    onTrouble,
+    outbox,
+    invoiceGraceHours,
+    payments,
+  });
   const jobs = await startJobs({ engine, state: null, redisUrl, queueName: QUEUE_NAME, onTrouble, concurrency });
   const stop = async (): Promise<void> => {
     const closed = jobs.close().then(() => engine.close());

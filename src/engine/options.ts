@@ -3,9 +3,16 @@ import type { DispatcherOptions } from "../notifications/dispatcher.ts";
 import type { PaymentOptions } from "../payments/open-adapter.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 
+export interface DatabaseWays {
+  /** A pooler in transaction mode; null for none. */
+  pooledUrl: string | null;
+}
+
 /** What an engine is made of. */
 export interface EngineOptions {
   databaseUrl: string;
+  /** Other ways to the same database. */
+  database?: DatabaseWays;
   redisUrl: RedisAddress;
   clock: Clock;
   /** How long a silent Redis is waited for, milliseconds; 200 unless told. */

@@ -4,6 +4,7 @@ import postgres from "postgres";
 import { currentCaller } from "../kernel/caller.ts";
 import { WeirError, unavailable } from "../kernel/errors.ts";
 import { ARRAY_TYPES } from "./array-types.ts";
+import { SETTINGS, expectSettings } from "./pooler.ts";
 import { onPool, postgresDialect, type Run } from "./postgres-dialect.ts";
 import type { Database } from "./schema.ts";
 import { Sessions, TENANT_ROLE, type Client, type Connect } from "./sessions.ts";
@@ -16,14 +17,12 @@ const POOL_SIZE = 10;
 const TENANT_SESSIONS = 4;
 const OPERATOR_SESSIONS = 2;
 const CONNECT_TIMEOUT_S = 5;
-/** No statement of Weir's is meant to take a second; ten is a fault. */
-const STATEMENT_TIMEOUT_MS = 10_000;
-const LOCK_TIMEOUT_MS = 5_000;
 /** How long a caller waits for Postgres before it is told that it is away. */
 const CALL_TIMEOUT_MS = 12_000;
 
 // One statement a connection at a time: behind one that waits for a lock, others would wait too. The driver knows the option, its types do not.
-const UNDOCUMENTED = { max_pipeline: 1 };
+// It counts those behind the one that runs: with 1, a second is sent along, and PgBouncer 1.18 answers that one to somebody else.
+const UNDOCUMENTED = { max_pipeline: 0 };
 
 export interface Postgres {
   /** Postgres as the house itself sees it: every account's rows. */
@@ -33,23 +32,46 @@ export interface Postgres {
    * what changes is put down to the key that asked. Outside a request the same as `db`.
    */
   walled: Db;
+  /** Resolves when connections are set as they must be; throws an Error that says what a pooler does not set. */
+  ready(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface PostgresOptions {
+  poolSize?: number;
+  /**
+   * A pooler in transaction mode before the same database: whatever is asked on nobody's behalf goes through it. Sessions that know whom they
+   * work for, and listeners, need a server of their own: they go to `url`.
+   */
+  pooledUrl?: string | null;
 }
 
 /**
  * Opens a pool. Quantities come as `bigint`, never as doubles. Whatever must be atomic is one statement:
  * postgres.js can report a transaction as done whose backend died in the middle (DESIGN §3, "Drivers bite").
  */
-export function openPostgres(url: string, options: { poolSize?: number } = {}): Postgres {
-  const client = connect(url, { max: options.poolSize ?? POOL_SIZE });
-  const db = new Kysely<Database>({ dialect: postgresDialect(onPool(client)) });
-  const behalf = new Behalf(client, (settings) => (onclose) => connect(url, { max: 1, onclose }, settings));
+export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = null }: PostgresOptions = {}): Postgres {
+  // A statement that is prepared under a name is known to one connection of the pooler's, and the next use comes to another.
+  const prepare = pooledUrl === null;
+  const client = connect(pooledUrl ?? url, { max: poolSize, prepare }, prepare ? SETTINGS : {});
+  const house = onPool(client, { prepare });
+  const db = new Kysely<Database>({ dialect: postgresDialect(house) });
+  const behalf = new Behalf(house, (settings) => (onclose) => connect(url, { max: 1, onclose }, { ...SETTINGS, ...settings }));
   const walled = new Kysely<Database>({ dialect: postgresDialect(behalf.run) });
-  // Not db.destroy(): it would wait for ever on a connection whose server is gone.
-  return { db, walled, close: async () => void (await Promise.all([client.end({ timeout: 2 }), behalf.close()])) };
+  return {
+    db,
+    walled,
+    ready: () => (prepare ? Promise.resolve() : reachPostgres(expectSettings(client))),
+    // Not db.destroy(): it would wait for ever on a connection whose server is gone.
+    close: async () => void (await Promise.all([client.end({ timeout: 2 }), behalf.close()])),
+  };
 }
 
-function connect(url: string, options: { max: number; onclose?: () => void }, settings: Record<string, string> = {}): Client {
+function connect(
+  url: string,
+  options: { max: number; prepare?: boolean; onclose?: () => void },
+  settings: Record<string, string | number>,
+): Client {
   return postgres(url, {
     connect_timeout: CONNECT_TIMEOUT_S,
     idle_timeout: 60,
@@ -57,36 +79,28 @@ function connect(url: string, options: { max: number; onclose?: () => void }, se
     ...options,
     fetch_types: false,
     types: { bigint: postgres.BigInt, ...ARRAY_TYPES },
-    connection: {
-      application_name: "weir",
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
-      TimeZone: "UTC",
-      // Booking statements take arrays of any length: the generic plan made after five runs took 70 ms for what takes 8.
-      plan_cache_mode: "force_custom_plan",
-      ...settings,
-    },
+    // Poolers pass these two on; the others they refuse.
+    connection: { application_name: "weir", TimeZone: "UTC", ...settings },
     onnotice: () => {},
   });
 }
 
 /** Sends each statement the way that its caller's are sent. */
 class Behalf {
-  readonly #client: Client;
+  readonly #house: Run;
   readonly #connectWith: (settings: Record<string, string>) => Connect;
   readonly #operators: Sessions;
   #tenants: Sessions | null = null;
 
-  constructor(client: Client, connectWith: (settings: Record<string, string>) => Connect) {
-    this.#client = client;
+  constructor(house: Run, connectWith: (settings: Record<string, string>) => Connect) {
+    this.#house = house;
     this.#connectWith = connectWith;
     this.#operators = new Sessions(OPERATOR_SESSIONS, connectWith({ "weir.caller_required": "on" }));
   }
 
   readonly run: Run = async (sql, parameters) => {
     const caller = currentCaller();
-    if (caller === null || (caller.account === null && !caller.changes)) return onPool(this.#client)(sql, parameters);
+    if (caller === null || (caller.account === null && !caller.changes)) return this.#house(sql, parameters);
     const sessions = caller.account === null ? this.#operators : (this.#tenants ?? (await this.#openTenants()));
     return sessions.run(caller, sql, parameters);
   };
@@ -97,9 +111,11 @@ class Behalf {
 
   /** Where the role is not there, or not for this user, there is no second wall; the doctor says so. */
   async #openTenants(): Promise<Sessions> {
-    const [row] = await this.#client<{ wall: boolean }[]>`
-      select exists (select from pg_roles where rolname = ${TENANT_ROLE} and pg_has_role(current_user, oid, 'MEMBER')) as wall`;
-    const role: Record<string, string> = row?.wall === true ? { role: TENANT_ROLE } : {};
+    const [row] = await this.#house(
+      "select exists (select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'MEMBER')) as wall",
+      [TENANT_ROLE],
+    );
+    const role: Record<string, string> = row?.["wall"] === true ? { role: TENANT_ROLE } : {};
     this.#tenants ??= new Sessions(TENANT_SESSIONS, this.#connectWith({ ...role, "weir.caller_required": "on" }));
     return this.#tenants;
   }

@@ -14,11 +14,11 @@ import type { Client } from "./sessions.ts";
 /** Runs one statement. */
 export type Run = (sql: string, parameters: readonly unknown[]) => Promise<RowList<Row[]>>;
 
-/** Runs statements on whichever connection of a pool is free. */
+/** Runs statements on whichever connection of a pool is free; `prepare`: under a name, once a connection. */
 export const onPool =
-  (client: Client): Run =>
+  (client: Client, { prepare }: { prepare: boolean }): Run =>
   (sql, parameters) =>
-    client.unsafe(sql, parameters as ParameterOrJSON<bigint>[], { prepare: true });
+    client.unsafe(sql, parameters as ParameterOrJSON<bigint>[], { prepare });
 
 /**
  * Kysely over postgres.js without reserving a connection for each query: when the backend of a reserved one dies, the driver hands the

@@ -8,6 +8,7 @@ describe("configuration", () => {
       host: "127.0.0.1",
       port: 8787,
       databaseUrl: null,
+      database: { pooledUrl: null },
       redisUrl: null,
       adminKey: null,
       dataDir: resolve(".weir"),
@@ -31,6 +32,7 @@ describe("configuration", () => {
       PORT: "0",
       WEIR_HOST: "0.0.0.0",
       DATABASE_URL: "postgresql://u:p@db:5432/weir",
+      DATABASE_POOLED_URL: "postgresql://u:p@pooler:6432/weir",
       REDIS_URL: "rediss://:p@cache:6380",
       WEIR_ADMIN_KEY: "an-operators-own-key",
       WEIR_DATA_DIR: "/srv/weir",
@@ -54,6 +56,7 @@ describe("configuration", () => {
       host: "0.0.0.0",
       port: 0,
       databaseUrl: "postgresql://u:p@db:5432/weir",
+      database: { pooledUrl: "postgresql://u:p@pooler:6432/weir" },
       redisUrl: "rediss://:p@cache:6380",
       adminKey: "an-operators-own-key",
       dataDir: "/srv/weir",
@@ -105,6 +108,10 @@ describe("configuration", () => {
       "REDIS_CLUSTER_NODES must be host:port pairs, or URLs such as redis://:password@host:6379, separated by commas.",
     ],
     [
+      { DATABASE_POOLED_URL: "postgres://pooler/weir" },
+      "DATABASE_POOLED_URL needs DATABASE_URL too: not all that Weir does can go through a pooler.",
+    ],
+    [
       { WEIR_TEST_CLOCK: "1", NODE_ENV: "production" },
       "WEIR_TEST_CLOCK is refused when NODE_ENV is production: its clock bills wrong days.",
     ],
@@ -115,6 +122,7 @@ describe("configuration", () => {
   test.each([
     ["DATABASE_URL", "mysql://root:hunter2@db/weir"],
     ["DATABASE_URL", "hunter2"],
+    ["DATABASE_POOLED_URL", "mysql://root:hunter2@db/weir"],
     ["REDIS_URL", "http://:hunter2@cache"],
     ["WEIR_ADMIN_KEY", "hunter2"],
     ["WEIR_STRIPE_SECRET_KEY", "hunter2"],
