@@ -1,4 +1,4 @@
-import { InvocationError } from "iii-sdk";
+import { InvocationError, TriggerAction } from "iii-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iiiMeter } from "../../src/adapters/iii/iii.ts";
 import { openIii, WAYS, type IiiRuntime, type Way } from "./support/iii-runtime.ts";
@@ -27,7 +27,14 @@ async function newScope(way: Way, plan = "free") {
       payload: { scope: `${account}/s`, ...payload },
       ...(metadata ? { metadata } : {}),
     });
-  return { account, run };
+  /** The same, and nobody waits for it. */
+  const tell = (operation: string, payload: object): Promise<unknown> =>
+    client.trigger({
+      function_id: `state::${operation}`,
+      payload: { scope: `${account}/s`, ...payload },
+      action: TriggerAction.Void(),
+    });
+  return { account, run, tell };
 }
 
 describe.each(WAYS)("iii by %s", (way) => {
@@ -92,6 +99,84 @@ describe.each(WAYS)("iii by %s", (way) => {
     for (let i = 0; i < 2; i++) await run("set", { key: "a", value: 1 }, { idempotency_key: `${account}-1` });
     expect(await weir.used(account)).toEqual({ requests: 1, rows_written: 1 });
   });
+});
+
+describe.each(WAYS)("beside what an operation answers, iii by %s", (way) => {
+  test("counts an update of which one operation does not apply as one write, and what is stored after it", async () => {
+    const { account, run } = await newScope(way);
+    await run("set", { key: "a", value: { n: 1 } });
+    const from = await weir.used(account);
+    const ops = [
+      { type: "increment", path: "n", by: 1 },
+      { type: "merge", value: "no object" },
+    ];
+    await run("update", { key: "a", ops });
+    const { requests = 0, rows_read = 0, rows_written = 0 } = await weir.used(account);
+    expect({ requests: requests - (from["requests"] ?? 0), rows_read, rows_written: rows_written - (from["rows_written"] ?? 0) }).toEqual({
+      requests: 1,
+      rows_read: 1,
+      rows_written: 1,
+    });
+    expect(await weir.storedBytes(account)).toBe(JSON.stringify(await iii.stored(`${account}/s`, "a")).length);
+  });
+
+  test("takes a value that is named data for the value", async () => {
+    const { account, run } = await newScope(way);
+    await run("set", { key: "a", data: "hello" });
+    expect(await weir.used(account)).toEqual({ requests: 1, rows_written: 1 });
+    expect(await weir.storedBytes(account)).toBe('"hello"'.length);
+  });
+
+  test("counts what nobody waits for: a value's bytes as new, a deleted one's as those it had", async () => {
+    const { account, run, tell } = await newScope(way);
+    await tell("set", { key: "a", value: "hello" });
+    await expect.poll(() => weir.used(account)).toEqual({ requests: 1, rows_written: 1 });
+    await expect.poll(() => iii.stored(`${account}/s`, "a")).toBe("hello");
+    expect(await weir.storedBytes(account)).toBe('"hello"'.length);
+    await tell("delete", { key: "a" });
+    await expect.poll(() => weir.used(account)).toEqual({ requests: 2, rows_written: 2 });
+    await expect.poll(() => iii.stored(`${account}/s`, "a")).toBe(null);
+    expect(await weir.storedBytes(account)).toBe(0);
+    await run("delete", { key: "a" });
+    expect(await weir.used(account)).toEqual({ requests: 3, rows_written: 2 });
+  });
+
+  test("takes a delete's answer by either form: what it held, or nothing", async () => {
+    const { account, run } = await newScope(way);
+    const forms = iii.standIn ? [true, false] : [false];
+    for (const wraps of forms) {
+      if (iii.standIn) iii.standIn.wrapsDeleted = wraps;
+      for (const value of ["hello", {}, { old_value: 1 }]) {
+        await run("set", { key: "a", value });
+        await run("delete", { key: "a" });
+        expect(await weir.storedBytes(account)).toBe(0);
+        await run("delete", { key: "a" });
+        expect(await weir.storedBytes(account)).toBe(0);
+      }
+    }
+    expect(await weir.used(account)).toEqual({ requests: 9 * forms.length, rows_written: 6 * forms.length });
+  });
+});
+
+test("each change that a state trigger is told of is a request", async () => {
+  const account = await weir.newAccount("free");
+  iii.client("wrapper");
+  const meter = iiiMeter({ meter: weir.meter, InvocationError, account, service: "workers" });
+  const scope = `${account}/t`;
+  const heard: unknown[] = [];
+  const handler = meter.delivery((event: { scope: string; event_type: string }) => Promise.resolve(heard.push(event.event_type)));
+  iii.plain.registerFunction(`${account}::told`, handler);
+  const trigger = iii.plain.registerTrigger({ type: "state", function_id: `${account}::told`, config: { scope } });
+  const run = (operation: string, payload: object): Promise<unknown> =>
+    iii.plain.trigger({ function_id: `state::${operation}`, payload: { scope, key: "a", ...payload } });
+  await run("set", { value: 1 });
+  await run("update", { ops: [{ type: "set", value: 2 }] });
+  await run("delete", {});
+  // Of another scope it is not told.
+  await run("set", { scope: `${account}/u`, value: 1 });
+  await expect.poll(() => heard).toEqual(["state:created", "state:updated", "state:deleted"]);
+  expect(await weir.used(account)).toEqual({ requests: 3 });
+  trigger.unregister();
 });
 
 test("groups are rows read, and a delivery of a trigger is a request", async () => {

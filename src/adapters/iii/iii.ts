@@ -134,7 +134,7 @@ const write = async (options: IiiMeterOptions, request: TriggerRequest, place: P
     if (reservation) await options.meter.release(reservation.id).catch(() => undefined);
     throw error;
   }
-  const delta = request.action === undefined ? growthOf(id, payload, result) : growthBytes;
+  const delta = request.action === undefined ? growthOf(id, payload, result, growthBytes) : growthBytes;
   const pending = {
     place,
     reservation: reservation?.id ?? null,
@@ -176,7 +176,8 @@ async function wantOf(
   const { scope, key, value, data, ops } = (isRecord(payload) ? payload : {}) as Record<string, unknown>;
   if (id === "state::delete") {
     const there = await next.trigger({ function_id: "state::get", payload: { scope, key } });
-    return { usage: { [METER.requests]: 1, [METER.rowsWritten]: isNothing(there) ? 0 : 1 }, growthBytes: 0, payloadBytes: 0 };
+    const usage = { [METER.requests]: 1, [METER.rowsWritten]: isNothing(there) ? 0 : 1 };
+    return { usage, growthBytes: -bytesOf(there), payloadBytes: 0 };
   }
   const bytes = bytesOf(id === "state::update" ? ops : (value ?? data));
   const rowsRead = id === "state::update" ? { [METER.rowsRead]: 1 } : {};
@@ -184,12 +185,14 @@ async function wantOf(
   return { usage, growthBytes: bytes, payloadBytes: bytes + Buffer.byteLength(String(key)) };
 }
 
-/** By how many bytes the stored value grew: values as JSON, as the engine stores them. */
-function growthOf(id: string, payload: unknown, result: unknown): number {
+/** By how many bytes the stored value grew: values as JSON, as the engine stores them. `expected` is what was thought before. */
+function growthOf(id: string, payload: unknown, result: unknown, expected: number): number {
   const { old_value: before, new_value: after } = isRecord(result) ? result : {};
   if (id !== "state::delete") return bytesOf(after ?? (isRecord(payload) ? payload["value"] : undefined)) - bytesOf(before);
-  // Typed as an object that holds the old value, documented as the old value itself.
-  return -bytesOf(isRecord(result) && Object.keys(result).join() === "old_value" ? before : result);
+  // Typed as an object that holds the old value, documented as the old value itself: where it may be either, it is what was there before.
+  const mayHold = isRecord(result) && ["", "old_value"].includes(Object.keys(result).join());
+  const sizes = (mayHold ? [before, result] : [result]).map((value) => -bytesOf(value));
+  return sizes.includes(expected) ? expected : (sizes[0] ?? 0);
 }
 
 function rowsOf(id: string, result: unknown): number {

@@ -8,6 +8,8 @@ export interface IiiEngine {
   middleware: string | null;
   /** What is stored, by scope and key. */
   stored: Map<string, Map<string, unknown>>;
+  /** A delete answers an object that holds the old value, as it is typed, and not the value itself, as it is documented. */
+  wrapsDeleted: boolean;
   stop(): Promise<void>;
 }
 
@@ -21,6 +23,16 @@ interface Message {
   action?: unknown;
   result?: unknown;
   error?: unknown;
+  trigger_type?: string;
+  config?: { scope?: string; key?: string };
+}
+
+/** A function that is told of changes of state. */
+interface Told {
+  socket: WebSocket;
+  functionId: string;
+  scope: string | undefined;
+  key: string | undefined;
 }
 
 interface Op {
@@ -36,11 +48,13 @@ export async function startIiiEngine(): Promise<IiiEngine> {
   const functions = new Map<string, WebSocket>();
   const waiting = new Map<string, { to: WebSocket; id: string }>();
   const stored: IiiEngine["stored"] = new Map();
+  const told = new Map<string, Told>();
   let invocations = 0;
   const engine: IiiEngine = {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     middleware: null,
     stored,
+    wrapsDeleted: false,
     stop: () =>
       new Promise((resolve) => {
         for (const socket of server.clients) socket.terminate();
@@ -56,7 +70,15 @@ export async function startIiiEngine(): Promise<IiiEngine> {
     const worker = functions.get(function_id);
     if (worker) return forward(worker, from, id, function_id, data, metadata);
     if (!function_id.startsWith("state::")) return answer({ result: null });
-    answer({ result: operate(stored, function_id, data) });
+    const { result, event } = operate(engine, function_id, data);
+    answer({ result });
+    if (event) tell(event);
+  };
+  const tell = (event: StateEvent): void => {
+    for (const { socket, functionId, scope, key } of told.values()) {
+      if ((scope ?? event.scope) !== event.scope || (key ?? event.key) !== event.key) continue;
+      socket.send(JSON.stringify({ type: "invokefunction", function_id: functionId, data: event }));
+    }
   };
   const forward = (
     to: WebSocket,
@@ -73,7 +95,11 @@ export async function startIiiEngine(): Promise<IiiEngine> {
   server.on("connection", (socket) => {
     socket.on("message", (text: Buffer) => {
       const message = JSON.parse(text.toString()) as Message;
-      if (message.type === "registerfunction" && message.id) functions.set(message.id, socket);
+      const { id = "", function_id: functionId = "", config = {} } = message;
+      if (message.type === "registerfunction") functions.set(id, socket);
+      if (message.type === "registertrigger" && message.trigger_type === "state")
+        told.set(id, { socket, functionId, scope: config.scope, key: config.key });
+      if (message.type === "unregistertrigger") told.delete(id);
       if (message.type === "invokefunction") invoke(socket, message);
       const asked = message.type === "invocationresult" ? waiting.get(message.invocation_id ?? "") : undefined;
       if (asked) asked.to.send(JSON.stringify({ ...message, invocation_id: asked.id }));
@@ -82,30 +108,61 @@ export async function startIiiEngine(): Promise<IiiEngine> {
   return engine;
 }
 
-function operate(stored: IiiEngine["stored"], id: string, data: Record<string, unknown>): unknown {
-  const { scope, key, value, ops } = data as { scope: string; key: string; value: unknown; ops: Op[] };
+/** What a state trigger's function is told. */
+interface StateEvent {
+  type: "state";
+  event_type: "state:created" | "state:updated" | "state:deleted";
+  scope: string;
+  key: string;
+  old_value: unknown;
+  new_value: unknown;
+}
+
+function operate(
+  { stored, wrapsDeleted }: IiiEngine,
+  id: string,
+  payload: Record<string, unknown>,
+): { result: unknown; event?: StateEvent } {
+  const { scope, key, value, data, ops = [] } = payload as { scope: string; key: string; value: unknown; data: unknown; ops?: Op[] };
   const values = stored.get(scope) ?? new Map<string, unknown>();
   const before = values.get(key) ?? null;
+  const changed = (kind: "updated" | "deleted", after: unknown): StateEvent => ({
+    type: "state",
+    event_type: `state:${kind === "updated" && before === null ? "created" : kind}`,
+    scope,
+    key,
+    old_value: before,
+    new_value: after,
+  });
   switch (id) {
     case "state::get":
-      return before;
-    case "state::set":
-      stored.set(scope, values.set(key, value));
-      return { old_value: before, new_value: value };
-    case "state::update": {
-      const after = ops.reduce(applied, before);
+      return { result: before };
+    case "state::set": {
+      const after = value ?? data;
       stored.set(scope, values.set(key, after));
-      return { old_value: before, new_value: after };
+      return { result: { old_value: before, new_value: after }, event: changed("updated", after) };
     }
-    case "state::delete":
+    case "state::update": {
+      // One that cannot be applied is named, and the others are applied.
+      const errors = ops.flatMap((op, index) => (isApplicable(op) ? [] : [{ index, code: "merge.value.not_an_object" }]));
+      const after = ops.filter(isApplicable).reduce(applied, before);
+      stored.set(scope, values.set(key, after));
+      const result = { old_value: before, new_value: after, ...(errors.length > 0 ? { errors } : {}) };
+      return { result, event: changed("updated", after) };
+    }
+    case "state::delete": {
       values.delete(key);
-      return before;
+      const wrapped = before === null ? {} : { old_value: before };
+      return { result: wrapsDeleted ? wrapped : before, event: changed("deleted", null) };
+    }
     case "state::list":
-      return [...values.values()];
+      return { result: [...values.values()] };
     default:
-      return { groups: [...stored.keys()].toSorted() };
+      return { result: { groups: [...stored.keys()].toSorted() } };
   }
 }
+
+const isApplicable = ({ type, value }: Op): boolean => type !== "merge" || (typeof value === "object" && value !== null);
 
 function applied(state: unknown, { type, path = "", value, by = 0 }: Op): unknown {
   const whole = { ...(state as Record<string, unknown> | null) };

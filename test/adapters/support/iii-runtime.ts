@@ -1,6 +1,6 @@
 import { InvocationError, registerWorker, type IIIClient } from "iii-sdk";
 import { iiiMeter } from "../../../src/adapters/iii/iii.ts";
-import { startIiiEngine } from "./iii-engine.ts";
+import { startIiiEngine, type IiiEngine } from "./iii-engine.ts";
 import type { Weir } from "./weir.ts";
 
 /** The engine that `III_ENGINE_URL` names; undefined for the stand-in. */
@@ -19,6 +19,8 @@ export interface IiiRuntime {
   client(way: Way): IIIClient;
   /** A client beside every meter. */
   plain: IIIClient;
+  /** The stand-in; null for a real engine. */
+  standIn: IiiEngine | null;
   /** What is stored, read beside every meter; null for nothing. */
   stored(scope: string, key: string): Promise<unknown>;
   stop(): Promise<void>;
@@ -49,6 +51,7 @@ export async function openIii(weir: Weir): Promise<IiiRuntime> {
   };
   return {
     plain,
+    standIn,
     client: (way) => {
       go(way === "middleware" ? MIDDLEWARE : null);
       return way === "middleware" ? guarded : wrapped;
