@@ -5,6 +5,7 @@ import { Api } from "./api.ts";
 import { resolveConnection, type ConnectionFlags } from "./connection.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { CommandFailure, failureLines, failureOf, ownProblem } from "./failure.ts";
+import { Progress } from "./terminal/progress.ts";
 import { surface, type Surface } from "./terminal/surface.ts";
 
 /** What every command is given. */
@@ -14,6 +15,8 @@ export interface Context {
   readonly json: boolean;
   readonly out: Surface;
   readonly err: Surface;
+  /** What the command is at, told to a person who waits; a command that draws for itself stops it. */
+  readonly progress: Progress;
 }
 
 export interface GlobalFlags extends ConnectionFlags {
@@ -33,22 +36,40 @@ export function action<Options = object>(handler: Handler<Options>): (...params:
   return async (...params) => {
     const command = params.at(-1) as Command;
     const options = command.optsWithGlobals<Flags<Options>>();
+    let context: Context | null = null;
     try {
-      const context = createContext(options);
+      context = createContext(options);
       const args = command.processedArgs.map((arg: unknown) => (arg === undefined ? undefined : String(arg)));
       process.exitCode = await handler(context, args, options);
     } catch (error) {
+      context?.progress.stop();
       process.exitCode = report(error, options.json === true);
+    } finally {
+      context?.progress.stop();
     }
   };
 }
 
 export function createContext(flags: GlobalFlags): Context {
+  const api = new Api(resolveConnection(flags, process.env));
+  const [out, err] = [surface(process.stdout, process.env), surface(process.stderr, process.env)];
+  const progress = new Progress(err);
+  progress.say(`asking ${api.connection.url}`);
+  return { api, json: flags.json === true, out: out.interactive ? clearing(out, progress) : out, err: clearing(err, progress), progress };
+}
+
+/** A surface on the screen where progress is drawn: what is written ends it first. */
+function clearing(surface: Surface, progress: Progress): Surface {
   return {
-    api: new Api(resolveConnection(flags, process.env)),
-    json: flags.json === true,
-    out: surface(process.stdout, process.env),
-    err: surface(process.stderr, process.env),
+    ...surface,
+    write: (text) => {
+      progress.stop();
+      surface.write(text);
+    },
+    line: (text) => {
+      progress.stop();
+      surface.line(text);
+    },
   };
 }
 

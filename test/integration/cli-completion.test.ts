@@ -18,13 +18,15 @@ it("weir completion bash offers what fits", async () => {
   expect(offered(stdout, "li")).toEqual(["limits"]);
   expect(offered(stdout, "limits ")).toEqual(expect.arrayContaining(["set", "list", "delete", "--json"]));
   expect(offered(stdout, "state alarm s")).toEqual(["set"]);
+  expect(offered(stdout, "limits set m --period ")).toEqual(["day", "month"]);
+  expect(offered(stdout, "usage --by h")).toEqual(["hour"]);
   expect(offered(stdout, "limits set --no")).toEqual(["--notify-at-percent"]);
 });
 
 it("knows zsh and fish, and no other", async () => {
   expect((await run(["completion", "zsh"], env)).stdout).toContain("bashcompinit");
   expect((await run(["completion", "fish"], env)).stdout).toContain(
-    "complete -c weir -f -n '__fish_seen_subcommand_from limits; and __fish_seen_subcommand_from set' -l period",
+    "complete -c weir -f -n '__fish_seen_subcommand_from limits; and __fish_seen_subcommand_from set' -l period -x -a 'day month'",
   );
   expect(await run(["completion", "tcsh"], env)).toMatchObject({ code: 2, stdout: "" });
 });

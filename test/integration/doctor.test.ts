@@ -211,8 +211,8 @@ describe("weir doctor, of a Weir that runs", () => {
     const nothing = await doctor(["--url", "http://127.0.0.1:9", "--key", "k"]);
     expect(nothing.code).toBe(1);
     expect(find(nothing.findings, "api")).toMatchObject({ state: "failed", remedy: expect.stringContaining("npm start") as string });
-    const else_ = await doctor(["--url", `${weir.url}/docs`, "--key", "k"]);
-    expect(find(else_.findings, "api")).toMatchObject({
+    const elsewhere = await doctor(["--url", `${weir.url}/docs`, "--key", "k"]);
+    expect(find(elsewhere.findings, "api")).toMatchObject({
       state: "failed",
       found: expect.stringContaining("that is not Weir") as string,
       remedy: expect.stringContaining("--url") as string,

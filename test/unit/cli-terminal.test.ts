@@ -171,6 +171,10 @@ describe("surface", () => {
     expect(surface(collect(isTTY).stream, env).style.colour).toBe(colour);
   });
 
+  test("a terminal that says no width has a pipe's", () => {
+    expect(surface({ ...collect(true).stream, columns: 0 }, {}).columns).toBe(100);
+  });
+
   test("a live block is redrawn in place on a terminal and not at all in a pipe", () => {
     const [tty, pipe] = [collect(true), collect(false)];
     for (const { stream } of [tty, pipe]) {

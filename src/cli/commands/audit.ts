@@ -7,6 +7,7 @@ import { action, show, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { usageError } from "../failure.ts";
 import { moreLines, pageable, pageQuery, type Page, type PageOptions } from "../paging.ts";
+import { count } from "../terminal/figures.ts";
 import { table } from "../terminal/table.ts";
 
 interface ListOptions extends PageOptions {
@@ -53,7 +54,10 @@ async function verify(context: Context, _args: unknown, { file, against }: Verif
   // Where the chains stand is asked before they are read: what is appended meanwhile is no fault.
   if (file === undefined) for await (const head of all<ChainHead>(context, "/v1/audit/chains", "chains")) verification.expect(head);
   const log = file === undefined ? all<AuditEntry>(context, "/v1/audit", "entries", { order: "oldest" }) : entriesIn(file);
-  for await (const entry of log) verification.add(entry);
+  for await (const entry of log) {
+    verification.add(entry);
+    context.progress.say(`${count(verification.entries)} entries verified`);
+  }
   verification.end();
   const { entries, chains, faults } = verification;
   const sound = faults.length === 0;
@@ -65,7 +69,11 @@ async function verify(context: Context, _args: unknown, { file, against }: Verif
 }
 
 async function exportAll(context: Context): Promise<ExitCode> {
-  for await (const entry of all<AuditEntry>(context, "/v1/audit", "entries", { order: "oldest" })) context.out.line(JSON.stringify(entry));
+  let written = 0;
+  for await (const entry of all<AuditEntry>(context, "/v1/audit", "entries", { order: "oldest" })) {
+    context.out.line(JSON.stringify(entry));
+    context.progress.say(`${count((written += 1))} entries written`);
+  }
   return EXIT.ok;
 }
 

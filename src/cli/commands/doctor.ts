@@ -89,6 +89,7 @@ function transport({ api }: Context): Finding[] {
 
 /** What the server finds when it examines itself. Only the operator may ask. */
 async function inside(context: Context): Promise<Finding[]> {
+  context.progress.say("examining the stores and every invariant of the ledger");
   const answer = await probe(context, "/v1/doctor", EXAMINATION_TIMEOUT_MS);
   if (answer instanceof CommandFailure) return [failed("examination", answer)];
   if (answer.status === 401 || answer.status === 403) {

@@ -97,6 +97,7 @@ async function explain(context: Context, [line = ""]: Args, { hours = false }: {
 }
 
 async function run(context: Context): Promise<ExitCode> {
+  context.progress.say("closing months and finalizing what is due");
   const body = await context.api.call<RunAnswer>("POST", "/v1/invoices/run", { withoutAccount: true });
   show(context, body, ({ closed, drafted, finalized, parked }) => [
     `${closed} months closed, ${drafted} invoices drafted, ${finalized} finalized.`,

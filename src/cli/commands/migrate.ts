@@ -13,7 +13,9 @@ import { databaseUrl } from "./roles.ts";
 export function register(command: Command): void {
   command.action(
     action(async (context) => {
+      context.progress.say("migrating");
       const { applied } = await migrate(databaseUrl());
+      context.progress.say("indexing months that are over");
       const indexed = await indexClosedMonths(databaseUrl(), systemClock.now());
       show(context, { applied, indexed }, () => [
         ...(applied.length === 0 ? ["The schema is current."] : applied.map((name) => `Applied ${name}.`)),

@@ -43,6 +43,7 @@ async function walk(context: Context, service: string | undefined): Promise<Omit
     total.changed += page.changed;
     total.differenceBytes += page.differenceBytes;
     total.differences.push(...page.differences);
+    context.progress.say(`${count(total.objects)} objects measured`);
     cursor = page.nextCursor;
   } while (cursor !== null);
   return total;

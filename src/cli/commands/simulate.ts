@@ -8,6 +8,7 @@ import { action, show, type Args, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { usageError } from "../failure.ts";
 import { money, span } from "../invoices/invoice-lines.ts";
+import { count } from "../terminal/figures.ts";
 import { table } from "../terminal/table.ts";
 
 /** A plan document of 500 meters has about 100 kB. */
@@ -103,7 +104,7 @@ async function priceAll(context: Context, price: (account: string) => Promise<Si
     });
     for (let i = 0; i < page.accounts.length; i += AT_ONCE) {
       priced.push(...(await Promise.all(page.accounts.slice(i, i + AT_ONCE).map(({ account }) => price(account)))));
-      if (context.err.interactive) context.err.line(`${priced.length} accounts priced`);
+      context.progress.say(`${count(priced.length)} accounts priced`);
     }
     cursor = page.nextCursor ?? undefined;
   } while (cursor !== undefined && priced.length < ACCOUNTS_MAX);

@@ -36,6 +36,7 @@ export function register(command: Command): void {
 /** On a terminal the page redrawn in place; in a pipe a page, or with `--json` a line, whenever a figure has moved. */
 async function watch(context: Context, all: boolean): Promise<ExitCode> {
   const { signal, release } = untilInterrupted(() => {});
+  context.progress.stop();
   const block = new LiveBlock(context.out);
   let before = "";
   for (; !signal.aborted; await sleep(WATCH_MS, signal)) {

@@ -28,7 +28,8 @@ export function surface(stream: TextStream, env: Readonly<Record<string, string 
     write: (text) => void stream.write(text),
     line: (text = "") => void stream.write(`${text}\n`),
     interactive,
-    columns: (interactive ? stream.columns : undefined) ?? PIPE_COLUMNS,
+    // A terminal that was never given a size says 0.
+    columns: (interactive && stream.columns) || PIPE_COLUMNS,
     style: colour ? ansiStyle : plainStyle,
   };
 }
