@@ -10,11 +10,14 @@ export async function balancesBefore(db: Db, ends: readonly { account: string; e
   const found = ends.map(() => new Map<string, bigint>());
   const { rows } = await reachPostgres(
     sql<{ tag: number; currency: string; balance: bigint }>`
-      select w.tag, i.currency, sum(i.carried)::bigint as balance
+      select w.tag, b.currency, b.balance
       from unnest(${ends.map((_, tag) => tag)}::int[], ${ends.map(({ account }) => account)}::text[],
                   ${ends.map(({ end }) => iso(end))}::timestamptz[]) as w (tag, account, month_end)
-      join invoices i on i.account = w.account and i.period_end < w.month_end and i.carried <> 0 and i.state <> 'void'
-      group by w.tag, i.currency`.execute(db),
+      cross join lateral (
+        select i.currency, sum(i.carried)::bigint as balance from invoices i
+        where i.account = w.account and i.period_end < w.month_end and i.carried <> 0 and i.state <> 'void'
+        group by i.currency
+      ) b`.execute(db),
   );
   for (const { tag, currency, balance } of rows) if (balance !== 0n) found[tag]?.set(currency, balance);
   return found;

@@ -232,7 +232,7 @@ const APART: Readonly<Record<string, string>> = {
   accounts: "jsonb_build_object('rate_alert', false)",
   api_keys: "jsonb_build_object('id', 'key_' || n)",
   audit_log: "jsonb_build_object('seq', 1000000 + n)",
-  billing_periods: "case when r.closed_at is null then jsonb_build_object('period_end', '2027-06-01T00:00:00Z') else '{}' end",
+  billing_periods: "case when r.closed_at is null then jsonb_build_object('period_end', '2027-01-01T00:00:00Z') else '{}' end",
   idempotency_keys: "jsonb_build_object('answered_at', '2027-06-01T00:00:00Z')",
   invoices:
     "jsonb_build_object('id', 'inv_' || n) || case when n % 2 = 0 then '{}' else jsonb_build_object('state', 'draft', 'number', null, 'finalized_at', null, 'period_end', '2027-06-01T00:00:00Z') end",
