@@ -19,6 +19,7 @@ import { correct } from "./gate/correct.ts";
 import { DenialLog } from "./gate/denial-log.ts";
 import { reclaim } from "./gate/reclaim.ts";
 import { recount, type Difference, type MeasuredObject } from "./gate/recount.ts";
+import { Granter } from "./gate/granter.ts";
 import { LimitChanges } from "./gate/limit-changes.ts";
 import { EventRecorder, type EventSender, type RecordedEvents } from "./gate/record-events.ts";
 import { creditedMonth } from "./invoices/credited-month.ts";
@@ -121,7 +122,7 @@ export class Engine {
     };
     const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now), reckon);
     this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
-    this.limits = new LimitChanges(this.#onBehalf, this.#loader);
+    this.limits = new LimitChanges(this.#onBehalf, this.#loader, new Granter(postgres.db, this.#stores.counters));
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
     redis.hot.onDoubt(() => unbooked.renew());

@@ -8,6 +8,8 @@ import { rollUpAccounts } from "../ledger/roll-up.ts";
 import type { CapChange } from "../limits/cap.ts";
 import { deleteCap, putCap } from "../limits/cap-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
+import { grantAhead } from "./grant-ahead.ts";
+import type { Granter } from "./granter.ts";
 
 /**
  * Whatever moves a limit: Postgres first, then Redis hears of it, then the caller gets its answer. So the very next check, on any
@@ -16,11 +18,14 @@ import type { AccountLoader, GateStores } from "./account-loader.ts";
 export class LimitChanges {
   readonly #stores: GateStores;
   readonly #loader: AccountLoader;
+  readonly #granter: Granter;
   readonly #listeners: ((account: string) => Promise<void>)[] = [];
 
-  constructor(stores: GateStores, loader: AccountLoader) {
+  /** `stores` are the caller's; `loader` and `granter` act for Weir itself. */
+  constructor(stores: GateStores, loader: AccountLoader, granter: Granter) {
     this.#stores = stores;
     this.#loader = loader;
+    this.#granter = granter;
   }
 
   /** Has `listener` told of every account whose limits moved here, before the caller of the change gets its answer. It must not reject. */
@@ -63,8 +68,7 @@ export class LimitChanges {
     };
     if (effective === "now") await this.#bookUsed(account, now);
     await putSubscription(this.#stores.db, account, change, now);
-    await this.#loader.refreshAndTell(account, now);
-    await this.#tell(account);
+    await this.#moved(account, now);
     return this.#account(account, now);
   }
 
@@ -87,15 +91,21 @@ export class LimitChanges {
     if (!findMeter(this.#stores.catalog.catalog, meter)) throw notFound(`Meter ${meter}`);
     await this.#account(account, now);
     await putCap(this.#stores.db, account, meter, cap, now);
-    await this.#loader.refreshAndTell(account, now);
-    await this.#tell(account);
+    await this.#moved(account, now);
   }
 
   /** Throws `not_found` where there is no such cap. */
   async removeCap(account: string, meter: string, period: Period, now: number): Promise<void> {
     const removed = await deleteCap(this.#stores.db, account, meter, period);
     if (!removed) throw notFound(`A cap of ${meter} per ${period}`);
+    await this.#moved(account, now);
+  }
+
+  /** Redis hears of the limits, then has budget to go on with, then whoever listens is told. */
+  async #moved(account: string, now: number): Promise<void> {
+    const { counters, catalog } = this.#stores;
     await this.#loader.refreshAndTell(account, now);
+    await grantAhead(counters, this.#granter, account, catalog.catalog.meters);
     await this.#tell(account);
   }
 

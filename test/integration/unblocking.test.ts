@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Engine } from "../../src/engine.ts";
 import { DAY_MS, dayWindow } from "../../src/kernel/window.ts";
@@ -75,4 +76,20 @@ it("a new window lets the first check of any process pass, and no check a millis
     expect(await use(day % 2 === 0 ? other : t.engine, account)).toBe(true);
     t.clock.advance(DAY_MS / 2);
   }
+});
+
+it("has budget granted by the time the change is answered, where the account was in use, and none where it was not", async () => {
+  const [used, idle] = [await t.newAccount("pro"), await t.newAccount("pro")];
+  await use(other, used, 7);
+  for (const account of [used, idle]) await t.cap(account, METER, "day", 0);
+  for (const account of [used, idle]) expect(await use(other, account)).toBe(false);
+  for (const account of [used, idle]) await t.cap(account, METER, "day", 1_000);
+  const granted = async (account: string): Promise<number> => {
+    const { rows } = await sql<{ sum: string }>`
+      select coalesce(sum(granted), 0)::text as sum from grants
+      where account = ${account} and meter = ${METER} and period = 'day'`.execute(t.engine.db);
+    return Number(rows[0]?.sum);
+  };
+  expect(await granted(used)).toBeGreaterThan(7);
+  expect(await granted(idle)).toBe(0);
 });
