@@ -8,6 +8,7 @@ import type { InvoiceInput } from "./compose.ts";
 import { creditStanding } from "./credit-standing.ts";
 import { gather, type Asked, type BillingStores } from "./gather.ts";
 import { openPeriods } from "./period-store.ts";
+import { refreshDrafts } from "./refresh-drafts.ts";
 
 /** Months that may have ended and not be closed yet, before credits are not reckoned with any more: the worker closes them each minute. */
 const MONTHS_BEHIND_MAX = 3;
@@ -22,6 +23,8 @@ export async function creditedMonth(
   meters: readonly string[],
   now: number,
 ): Promise<CreditedMonth> {
+  // What a draft has come to since it was made is not left any more.
+  await refreshDrafts(stores, account, now);
   const inputs: InvoiceInput[] = [];
   for (const asked of await monthsUntil(stores, account, now)) {
     const [input] = await gather(stores, [asked], now);

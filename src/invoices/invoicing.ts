@@ -5,12 +5,12 @@ import { closePeriods, finalize, type CloseReport } from "./close.ts";
 import { compose } from "./compose.ts";
 import type { CreditNote, CreditRequest } from "./credit-note.ts";
 import { creditInvoice, listCreditNotes } from "./credit-note-store.ts";
-import { refreshDraft } from "./draft-store.ts";
 import { explainLine, type ExplainedLine } from "./explain.ts";
-import { gather, type BillingStores } from "./gather.ts";
+import type { BillingStores } from "./gather.ts";
 import { invoiceId, type Invoice } from "./invoice.ts";
 import { findInvoice, listInvoices, markPaid, markVoid } from "./invoice-store.ts";
 import { draftPeriods } from "./period-store.ts";
+import { refreshDraftOf } from "./refresh-drafts.ts";
 import { upcomingInputs } from "./upcoming.ts";
 import { watchCredits } from "./watch-credits.ts";
 import { simulate, type SimulatedInvoice, type Simulation } from "./simulate.ts";
@@ -56,7 +56,7 @@ export class Invoicing {
   async find(id: string, account: string | null, now: number): Promise<Invoice> {
     const found = await this.#require(id, account);
     // Whoever asks sees it as it stands; that it is written down again is Weir's own doing.
-    if (found.state !== "draft" || !(await onOwnBehalf(() => this.#refresh(id, now)))) return found;
+    if (found.state !== "draft" || !(await onOwnBehalf(() => refreshDraftOf(this.#stores, id, now)))) return found;
     return this.#require(id, account);
   }
 
@@ -139,16 +139,6 @@ export class Invoicing {
     const line = invoice.lines[number - 1];
     if (!line) throw notFound(`Line ${number} of invoice ${id}`);
     return explainLine(this.#stores, invoice, line, now);
-  }
-
-  async #refresh(id: string, now: number): Promise<boolean> {
-    const draft = await draftPeriods(this.#stores.db, id);
-    if (!draft) return true;
-    const [input] = await gather(this.#stores, [draft], now);
-    const body = input && !(input instanceof Error) ? compose(input) : null;
-    if (!body) return false;
-    await refreshDraft(this.#stores.db, { account: draft.period.account, end: draft.period.window.end }, body);
-    return true;
   }
 
   async #already(id: string, wanted: "paid" | "void"): Promise<Invoice> {

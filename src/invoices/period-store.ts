@@ -95,3 +95,12 @@ export async function draftPeriods(db: Db, id: string): Promise<DraftPeriods | n
   const { rows } = await reachPostgres(sql<DraftRow>`select ${draftColumns} where i.id = ${id} and i.state = 'draft'`.execute(db));
   return rows[0] ? toDraft(rows[0]) : null;
 }
+
+/** The account's drafts, at most `limit`, the oldest first. */
+export async function draftsOf(db: Db, account: string, limit: number): Promise<DraftPeriods[]> {
+  const { rows } = await reachPostgres(
+    sql<DraftRow>`
+      select ${draftColumns} where i.account = ${account} and i.state = 'draft' order by i.period_end limit ${limit}`.execute(db),
+  );
+  return rows.map(toDraft);
+}

@@ -32,6 +32,8 @@ export interface Apportioned {
 
 /** Beyond what is needed now a raise takes this part of what is left: so a month costs some hundred of them, and as little lies idle. */
 const PARTS_OF_THE_REST = 100n;
+/** But for a wish that comes alone no less than for so many more of it: the end of the credits is not cut into crumbs. */
+const ALIKE = 10n;
 const MAX = BigInt(QUANTITY_MAX);
 
 /** A counter as a plan prices it. Prices by volume may fall as a tier is reached: what counts for a limit is the most up to there. */
@@ -66,7 +68,8 @@ export function raised(
   wishes: readonly CreditWish[],
 ): ReadonlyMap<string, number> {
   const all = wishes.reduce((sum, wish) => withWish(sum, wish), new Map<string, number>());
-  const together = apportion(month, standing, all, false);
+  const alike = wishes.length > 1 ? 0n : ALIKE;
+  const together = apportion(month, standing, all, false, alike);
   if (together.covered) return together.limits;
   let limits: ReadonlyMap<string, number> = together.limits;
   let taken = new Map<string, number>();
@@ -77,6 +80,7 @@ export function raised(
       limits,
       new Map([...needs].filter(([meter]) => wish.needs.has(meter))),
       wish.partial,
+      alike,
     );
     limits = next;
     if (covered) taken = needs;
@@ -102,6 +106,7 @@ export function apportion(
   standing: ReadonlyMap<string, number>,
   needs: ReadonlyMap<string, number>,
   partial: boolean,
+  alike = ALIKE,
 ): Apportioned {
   const tops = new Map(month.meters.map((m) => [m, topOf(m, standing.get(m.meter))] as const));
   let free = month.leftUsdMicros - month.dueUsdMicros;
@@ -113,11 +118,13 @@ export function apportion(
   });
   const price = wanted.reduce((sum, { m, top, need }) => sum + m.cost(need) - m.cost(top), 0n);
   const covered = price <= free;
-  if (covered || (partial && free > 0n)) {
-    const rest = covered ? (free - price) / PARTS_OF_THE_REST : free;
+  if (wanted.length > 0 && (covered || (partial && free > 0n))) {
+    const rest = (covered ? free - price : free) / BigInt(wanted.length);
     for (const { m, top, need } of wanted) {
       const from = covered ? need : top;
-      tops.set(m, greater(from, dearestWithin(m.cost, from, m.cost(from) + rest / BigInt(wanted.length))));
+      const same = m.cost(need + alike * (need - top)) - m.cost(need);
+      const more = covered ? greater(rest / PARTS_OF_THE_REST, same < rest ? same : rest) : rest;
+      tops.set(m, dearestWithin(m.cost, from, m.cost(from) + more));
     }
   }
   const limits = [...tops].map(([m, top]) => [m.meter, Number(within(top + m.before))] as const);
