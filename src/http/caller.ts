@@ -66,7 +66,9 @@ function told(engine: Engine, operation: string) {
     // A refusal comes by here too.
     if (reply.statusCode >= 400) return payload;
     const params = membersOf(request.params);
-    const { account } = { ...membersOf(payload), ...membersOf(request.body), ...params };
+    // A body that the route does not read is anybody's word: it names no account.
+    const body = request.routeOptions.schema?.body === undefined ? {} : membersOf(request.body);
+    const { account } = { ...membersOf(payload), ...body, ...params };
     const target = Object.entries(params).filter(([name]) => name !== "account");
     const named = target.map(([, value]) => String(value)).join("/");
     await appendAudit(engine.walled, typeof account === "string" ? account : null, operation, named, {});

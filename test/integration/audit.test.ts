@@ -148,6 +148,14 @@ describe("the audit log", () => {
     expect(await log()).toEqual(before);
   });
 
+  it("is not told of an account by a body that the route does not read", async () => {
+    const account = await t.newAccount();
+    const before = await log(account);
+    for (const named of [account, "x".repeat(100_000)])
+      expect((await t.send("POST", "/v1/invoices/run", { body: { account: named } })).status).toBe(200);
+    expect(await log(account)).toEqual(before);
+  });
+
   it("tells of what nobody asked for, by hand in Postgres say, too", async () => {
     const account = await t.newAccount();
     await sql`update accounts set billing_anchor_day = 9 where account = ${account}`;
