@@ -12,6 +12,8 @@ import { allow } from "../auth.ts";
 const TOLD_WITHIN_MS = 31 * DAY_MS;
 /** Each is looked at in full: about 5 ms. */
 const ACCOUNTS_MAX = 100;
+/** Looked at together: one after the other a hundred took seconds on a busy machine. */
+const AT_ONCE = 10;
 
 const standingSchema = z.object({
   account: z.string(),
@@ -46,8 +48,11 @@ export function standingRoutes(app: App, engine: Engine): void {
     },
     handler: async () => {
       const standings: Standing[] = [];
-      for (const account of await accountsToldSince(engine.walled, engine.clock.now() - TOLD_WITHIN_MS, ACCOUNTS_MAX))
-        standings.push(...standingsOf(await usageOf(engine, account)));
+      const accounts = await accountsToldSince(engine.walled, engine.clock.now() - TOLD_WITHIN_MS, ACCOUNTS_MAX);
+      for (let i = 0; i < accounts.length; i += AT_ONCE) {
+        const reports = await Promise.all(accounts.slice(i, i + AT_ONCE).map((account) => usageOf(engine, account)));
+        standings.push(...reports.flatMap(standingsOf));
+      }
       standings.sort((a, b) => (b.percent ?? 0) - (a.percent ?? 0));
       return { standings, nextCursor: null };
     },
