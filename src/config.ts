@@ -31,6 +31,10 @@ export interface Config {
   logLevel: LogLevel;
   /** Whose X-Forwarded-For is believed: so many proxies in front, or those at these addresses; null: nobody's. */
   trustProxy: number | string[] | null;
+  /** Files of a certificate and its key, PEM: the API is served over TLS. Null: over plain HTTP. */
+  tls: { cert: string; key: string } | null;
+  /** Where what only the operator may call is answered, and nowhere else; null: with everything else. */
+  admin: { host: string; port: number } | null;
   /** How long after a month's end its invoice stays a draft, for usage that comes late. */
   invoiceGraceHours: number;
   /** Who collects what is billed; null: nobody is told. */
@@ -65,13 +69,14 @@ const DAYS_UNTIL_DUE_MAX = 365;
 const ADMIN_KEY_LENGTH_MIN = 8;
 const ADMIN_KEY_LENGTH_MAX = 256;
 
-const wholeNumber = (max: number, fallback: number) =>
+const hostName = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "must be a host name or an address");
+
+const wholeNumber = (max: number) =>
   z
     .string()
     .regex(/^\d{1,9}$/, `must be a whole number from 0 to ${max}`)
     .transform(Number)
-    .refine((n) => n <= max, `must be a whole number from 0 to ${max}`)
-    .default(fallback);
+    .refine((n) => n <= max, `must be a whole number from 0 to ${max}`);
 
 const flag = z
   .enum(["0", "1", "false", "true"], "must be 1 or 0")
@@ -118,11 +123,8 @@ const stripeSecret = (example: string) =>
 
 const SCHEMA = z
   .object({
-    WEIR_HOST: z
-      .string()
-      .regex(/^[A-Za-z0-9.:_-]{1,253}$/, "must be a host name or an address")
-      .default("127.0.0.1"),
-    PORT: wholeNumber(PORT_MAX, 8787),
+    WEIR_HOST: hostName.default("127.0.0.1"),
+    PORT: wholeNumber(PORT_MAX).default(8787),
     DATABASE_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:5432/weir"),
     DATABASE_POOLED_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:6432/weir"),
     REDIS_URL: serverUrl(["redis:", "rediss:"], "redis://:password@host:6379"),
@@ -153,7 +155,11 @@ const SCHEMA = z
     WEIR_PROFILE: z.enum(PROFILES, `must be one of ${PROFILES.join(", ")}`).default("weir"),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("warn"),
     WEIR_TRUST_PROXY: proxies,
-    WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX, 24),
+    WEIR_TLS_CERT: z.string().optional(),
+    WEIR_TLS_KEY: z.string().optional(),
+    WEIR_ADMIN_HOST: hostName.default("127.0.0.1"),
+    WEIR_ADMIN_PORT: wholeNumber(PORT_MAX).optional(),
+    WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX).default(24),
     WEIR_PAYMENTS: z.enum(["manual", "stripe"], "must be manual or stripe").optional(),
     WEIR_PAYMENTS_FROM: z.iso.datetime("must be an instant such as 2026-12-01T00:00:00Z").optional(),
     WEIR_STRIPE_SECRET_KEY: stripeSecret("sk_live_… or rk_live_…"),
@@ -164,7 +170,7 @@ const SCHEMA = z
       .max(METER_NAMES_LENGTH_MAX)
       .regex(METER_NAMES, "must be pairs of a meter and its event name at Stripe, such as state_requests=requests,log_events=logs")
       .optional(),
-    WEIR_STRIPE_DAYS_UNTIL_DUE: wholeNumber(DAYS_UNTIL_DUE_MAX, 30),
+    WEIR_STRIPE_DAYS_UNTIL_DUE: wholeNumber(DAYS_UNTIL_DUE_MAX).default(30),
     NODE_ENV: z.string().optional(),
   })
   .superRefine((env, context) => {
@@ -185,6 +191,10 @@ const SCHEMA = z
     if (env.DATABASE_POOLED_URL !== undefined && env.DATABASE_URL === undefined) {
       const message = "needs DATABASE_URL too: not all that Weir does can go through a pooler";
       context.addIssue({ code: "custom", path: ["DATABASE_POOLED_URL"], message });
+    }
+    if ((env.WEIR_TLS_CERT === undefined) !== (env.WEIR_TLS_KEY === undefined)) {
+      const lacking = env.WEIR_TLS_CERT === undefined ? "WEIR_TLS_CERT" : "WEIR_TLS_KEY";
+      context.addIssue({ code: "custom", path: [lacking], message: "is needed too: a certificate and its key are two files" });
     }
     if (env.REDIS_CLUSTER_NODES !== undefined && env.REDIS_URL !== undefined) {
       const message = "and REDIS_URL exclude each other: name the cluster or the one server";
@@ -235,6 +245,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     profile: found.WEIR_PROFILE,
     logLevel: found.LOG_LEVEL,
     trustProxy: found.WEIR_TRUST_PROXY ?? null,
+    tls:
+      found.WEIR_TLS_CERT === undefined || found.WEIR_TLS_KEY === undefined
+        ? null
+        : { cert: resolve(found.WEIR_TLS_CERT), key: resolve(found.WEIR_TLS_KEY) },
+    admin: found.WEIR_ADMIN_PORT === undefined ? null : { host: found.WEIR_ADMIN_HOST, port: found.WEIR_ADMIN_PORT },
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
     payments: paymentsIn(found),
   };

@@ -8,6 +8,7 @@ import { sleep, systemClock } from "../kernel/clock.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 import { BACKLOG } from "./backlog.ts";
 import { DRAIN_MS, drained } from "./drained.ts";
+import { keepCertificate, listenerOptions } from "./listeners.ts";
 import { outboxOptions } from "./outbox-options.ts";
 
 /** What the starting process tells it. */
@@ -46,11 +47,14 @@ async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, sta
     runJobs: () => Promise.resolve(),
     ...(config.trustProxy === null ? {} : { trustProxy: config.trustProxy }),
     logger: { level: config.logLevel, stream: process.stderr },
+    ...(await listenerOptions(config, { isPublic: true })),
   });
   relayState(app, statePort);
   await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
+  const forget = keepCertificate(app, config, onTrouble);
   process.send?.({ port: (app.server.address() as AddressInfo).port });
   return async () => {
+    forget();
     await drained(app.server, DRAIN_MS);
     await app.close();
     await engine.close();

@@ -7,6 +7,7 @@ import { createEngine, type Engine } from "../engine.ts";
 import { buildApp } from "../http/app.ts";
 import { BACKLOG } from "./backlog.ts";
 import { DRAIN_MS, drained } from "./drained.ts";
+import { keepCertificate, listenerOptions } from "./listeners.ts";
 import { outboxOptions } from "./outbox-options.ts";
 import { startWorkers } from "./workers.ts";
 import { SettableClock, systemClock } from "../kernel/clock.ts";
@@ -38,6 +39,8 @@ export interface Ground {
 export interface Served {
   /** The port that was bound (PORT may be 0). */
   port: number;
+  /** The operator's own; null where there is none. */
+  adminPort: number | null;
   /** Takes no new request, finishes those under way, stops the jobs, closes the stores. */
   close(): Promise<void>;
 }
@@ -49,14 +52,14 @@ export async function serve(ground: Ground): Promise<Served> {
     for (let next = closers.pop(); next; next = closers.pop()) await next();
   };
   try {
-    return { port: await open(ground, closers), close };
+    return { ...(await open(ground, closers)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function open({ config, log, ...ground }: Ground, closers: (() => Promise<void>)[]): Promise<number> {
+async function open({ config, log, ...ground }: Ground, closers: (() => Promise<void>)[]): Promise<Omit<Served, "close">> {
   const { redisUrl, redisDurable, adminKey } = ground;
   const onTrouble = (error: unknown): void => log(sentence(error));
   const testClock = config.testClock ? new SettableClock() : undefined;
@@ -72,6 +75,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   closers.push(() => state.close());
   const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble });
   closers.push(() => jobs.close());
+  const isAlone = ground.workers === 1;
   const app = await buildApp({
     engine,
     state,
@@ -83,15 +87,18 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     // stdout holds the ready line alone.
     logger: { level: config.logLevel, stream: process.stderr },
     ...(testClock === undefined ? {} : { testClock }),
+    ...(await listenerOptions(config, { isPublic: isAlone })),
   });
-  const isAlone = ground.workers === 1;
   closers.push(async () => {
     if (isAlone) await drained(app.server, DRAIN_MS);
     await app.close();
   });
   await app.listen({ ...(isAlone ? { host: config.host, port: config.port } : { host: LOOPBACK, port: 0 }), backlog: BACKLOG });
+  const forget = keepCertificate(app, config, onTrouble);
+  closers.push(async () => forget());
+  const adminPort = config.admin && app.operatorListener ? await app.operatorListener.listen(config.admin.host, config.admin.port) : null;
   const { port } = app.server.address() as AddressInfo;
-  if (isAlone) return port;
+  if (isAlone) return { port, adminPort };
   const workers = await startWorkers(ground.workers, { ...ground, config, statePort: port }, log);
   closers.push(() => workers.close());
   // As deployments ask for new processes without a pause: nginx' and unicorn's signal.
@@ -102,7 +109,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
       (error: unknown) => log(`the workers could not be renewed: ${sentence(error)}`),
     );
   });
-  return workers.port;
+  return { port: workers.port, adminPort };
 }
 
 /** Behind workers of ours there is one proxy more, on this machine. */

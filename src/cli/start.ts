@@ -39,7 +39,7 @@ export async function start(workers: number): Promise<void> {
 async function open(config: Config, workers: number, closers: Closers): Promise<string> {
   if (workers > 1 && config.testClock) throw new ConfigError("WEIR_TEST_CLOCK sets the clock of one process: leave out --workers with it.");
   await takeDataDir(config.dataDir, closers);
-  await expectFreePort(config);
+  for (const { host, port } of [config, ...(config.admin === null ? [] : [config.admin])]) await expectFreePort({ host, port });
   const [databaseUrl, redis] = await Promise.all([openPostgres(config, closers), openRedis(config, closers)]);
   const credentialsFile = join(config.dataDir, "credentials.json");
   const adminKey = config.adminKey ?? (await keptKey(credentialsFile)) ?? mintKey("admin").key;
@@ -48,8 +48,12 @@ async function open(config: Config, workers: number, closers: Closers): Promise<
     throw error.syscall === "listen" ? portError(error, config.host, config.port) : error;
   });
   closers.push(() => served.close());
-  const url = `http://${shownHost(config.host)}:${served.port}`;
-  await writePrivate(credentialsFile, `${JSON.stringify({ url, key: adminKey, account: DEMO_ACCOUNT }, null, 2)}\n`);
+  const scheme = config.tls === null ? "http" : "https";
+  const url = `${scheme}://${shownHost(config.host)}:${served.port}`;
+  // The operator's key is of use where the operator's routes are.
+  const adminUrl = config.admin && served.adminPort !== null ? `${scheme}://${shownHost(config.admin.host)}:${served.adminPort}` : null;
+  if (adminUrl !== null) say(`the operator's routes are answered at ${adminUrl} alone.`);
+  await writePrivate(credentialsFile, `${JSON.stringify({ url: adminUrl ?? url, key: adminKey, account: DEMO_ACCOUNT }, null, 2)}\n`);
   return url;
 }
 
@@ -64,7 +68,7 @@ async function takeDataDir(dataDir: string, closers: Closers): Promise<void> {
 }
 
 /** Fails before a database is started for nothing. The port can still be taken until the server binds it. */
-function expectFreePort({ host, port }: Config): Promise<void> {
+function expectFreePort({ host, port }: Pick<Config, "host" | "port">): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", (error) => reject(portError(error, host, port)));

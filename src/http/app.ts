@@ -14,6 +14,8 @@ import { brokenRequests } from "./broken-requests.ts";
 import { registerCallers } from "./caller.ts";
 import { registerCallCost } from "./call-cost.ts";
 import { OPENAPI_HEAD, openApiDocument, openApiTransform } from "./openapi.ts";
+import { createListener, type Certificate } from "./listener.ts";
+import { OperatorListener } from "./operator-listener.ts";
 import { registerProblems } from "./problems.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -61,6 +63,8 @@ import { registerSessions } from "./session.ts";
 declare module "fastify" {
   interface FastifyInstance {
     authenticator: Authenticator;
+    /** The operator's own listener, where there is one; it listens when it is told. */
+    operatorListener: OperatorListener | null;
   }
   interface FastifyContextConfig {
     /** Who may call the route; a route that does not say is not served. */
@@ -70,14 +74,6 @@ declare module "fastify" {
 
 /** Largest body unless a route says otherwise, bytes: a batch of 1,000 checks has about 400 kB. */
 const BODY_BYTES_MAX = 1024 * 1024;
-/** From the first byte of a request to its last; a client that dribbles is cut off. */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** Counted from when a connection is made: thousands that come at once wait for one another, and are no attack. */
-const HEADERS_TIMEOUT_MS = 20_000;
-const CONNECTION_CHECK_MS = 1_000;
-/** Idle connections are kept this long: longer than common load balancers keep theirs. */
-const KEEP_ALIVE_MS = 72_000;
-const CONNECTIONS_MAX = 10_000;
 /** A character of a name may take 12 bytes of a path: four of UTF-8, each escaped as %XX. */
 const PARAMETER_LENGTH_MAX = NAME_LENGTH_MAX * 12;
 
@@ -96,6 +92,10 @@ export interface AppOptions {
   /** Whose names the API speaks besides its own; Weir's alone unless told. */
   profile?: Profile;
   logger?: FastifyServerOptions["logger"];
+  /** Served over TLS with it. */
+  certificate?: Certificate;
+  /** Given where the operator's routes are answered by a listener of their own, and by no other. */
+  apart?: { certificate: Certificate | null };
 }
 
 export type App = FastifyInstance<
@@ -111,27 +111,18 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const app = fastify({
     logger: options.logger ?? false,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
     trustProxy: proxyTrust(options.trustProxy),
-    // Fastify's requestTimeout alone left a slow body open for 45 s; with Node's own limits it is closed in time.
-    http: {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTION_CHECK_MS,
-      // Many clients offer h2c with every request; only a WebSocket is an upgrade, the others are answered as they are.
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
-    },
+    serverFactory: (answer) => createListener(answer, options.certificate ?? null),
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     // Refused by a hook (problems.ts), in the words that every refusal has.
     return503OnClosing: false,
     forceCloseConnections: "idle",
     ...brokenRequests,
   }).withTypeProvider<ZodTypeProvider>();
-  app.server.maxConnections = CONNECTIONS_MAX;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorate("authenticator", new Authenticator(options.engine, options.adminKey));
+  app.decorate("operatorListener", options.apart ? new OperatorListener(app, options.apart.certificate) : null);
   app.decorateRequest("principal", null);
   app.decorateRequest("address", null);
   traceRequests(app);

@@ -20,9 +20,13 @@ export function registerProblems(app: FastifyInstance): void {
     done(new WeirError("unavailable", "This process is stopping; another one will take the request.", { retryAfterSeconds: 1 }));
   });
   app.setNotFoundHandler((request) => {
-    throw new WeirError("not_found", `There is no ${request.method} ${pathOf(request.url)}.`);
+    throw noSuchRoute(request);
   });
 }
+
+/** What nobody serves. */
+export const noSuchRoute = ({ method, url }: FastifyRequest): WeirError =>
+  new WeirError("not_found", `There is no ${method} ${pathOf(url)}.`);
 
 /** Answers an error; what is no error of ours becomes one. */
 export function sendProblem(error: FastifyError | WeirError, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -116,6 +116,21 @@ describe("several requests at once", () => {
     expect([3, 4]).toContain((await t.engine.usage(account)).usage.meters.day["state_requests"]);
   });
 
+  it("are served up to a bound, so that who never reads fills no memory; beyond it each is refused in its turn", async () => {
+    const account = await t.newAccount();
+    const check = post("/v1/check", JSON.stringify({ account, usage: { state_requests: 1 } }));
+    const connection = new RawConnection(url);
+    connection.send(Buffer.concat(Array.from({ length: 100 }, () => check)));
+    const statuses: (number | undefined)[] = [];
+    for (let i = 0; i < 100; i++) statuses.push((await connection.answer())?.status);
+    const served = statuses.filter((status) => status === 200).length;
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(statuses.slice(0, 64)).toEqual(Array.from({ length: 64 }, () => 200));
+    expect((await t.engine.usage(account)).usage.meters.day["state_requests"]).toBe(served);
+    connection.send(check);
+    expect((await connection.answer())?.status).toBe(200);
+  });
+
   it("a client that leaves in the middle of its body counts nothing", async () => {
     const account = await t.newAccount();
     const check = post("/v1/check", JSON.stringify({ account, usage: { state_requests: 1 } }));

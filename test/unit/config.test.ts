@@ -18,6 +18,8 @@ describe("configuration", () => {
       profile: "weir",
       logLevel: "warn",
       trustProxy: null,
+      tls: null,
+      admin: null,
       invoiceGraceHours: 24,
       payments: null,
     });
@@ -31,6 +33,10 @@ describe("configuration", () => {
     const given = readConfig({
       PORT: "0",
       WEIR_HOST: "0.0.0.0",
+      WEIR_TLS_CERT: "/etc/weir/cert.pem",
+      WEIR_TLS_KEY: "/etc/weir/key.pem",
+      WEIR_ADMIN_HOST: "10.0.0.5",
+      WEIR_ADMIN_PORT: "8788",
       DATABASE_URL: "postgresql://u:p@db:5432/weir",
       DATABASE_POOLED_URL: "postgresql://u:p@pooler:6432/weir",
       REDIS_URL: "rediss://:p@cache:6380",
@@ -66,6 +72,8 @@ describe("configuration", () => {
       profile: "tovuk",
       logLevel: "debug",
       trustProxy: ["10.0.0.0/8", "::1", "loopback"],
+      tls: { cert: "/etc/weir/cert.pem", key: "/etc/weir/key.pem" },
+      admin: { host: "10.0.0.5", port: 8788 },
       invoiceGraceHours: 0,
       payments: {
         provider: "stripe",
@@ -88,6 +96,9 @@ describe("configuration", () => {
     [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".'],
     [{ WEIR_PROFILE: "none" }, 'WEIR_PROFILE must be one of weir, tovuk, not "none".'],
     [{ WEIR_TEST_CLOCK: "yes" }, 'WEIR_TEST_CLOCK must be 1 or 0, not "yes".'],
+    [{ WEIR_TLS_CERT: "cert.pem" }, "WEIR_TLS_KEY is needed too: a certificate and its key are two files."],
+    [{ WEIR_TLS_KEY: "key.pem" }, "WEIR_TLS_CERT is needed too: a certificate and its key are two files."],
+    [{ WEIR_ADMIN_PORT: "70000" }, 'WEIR_ADMIN_PORT must be a whole number from 0 to 65535, not "70000".'],
     [{ WEIR_HOST: "a b" }, 'WEIR_HOST must be a host name or an address, not "a b".'],
     [{ WEIR_INVOICE_GRACE_HOURS: "1e3" }, 'WEIR_INVOICE_GRACE_HOURS must be a whole number from 0 to 744, not "1e3".'],
     [

@@ -51,11 +51,16 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
     },
   });
 
+  // Made once, and one buffer for all who wait for it: half a megabyte each was what a client that never reads could have made of 100 bytes.
+  let document: Buffer | null = null;
   app.route({
     method: "GET",
     url: "/openapi.json",
     ...open,
     schema: { hide: true },
-    handler: async (_request, reply) => reply.type("application/json").send(app.swagger()),
+    handler: async (_request, reply) => {
+      document ??= Buffer.from(JSON.stringify(app.swagger()));
+      return reply.type("application/json").send(document);
+    },
   });
 }
