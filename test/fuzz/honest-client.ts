@@ -4,10 +4,9 @@ import { Worker } from "node:worker_threads";
 /** What the client is to do from now on; `rest` and `report` are answered, when nothing is under way. */
 export type HonestOrder = "alone" | "attacked" | "rest" | "report";
 
-/** How long its calls took, ms, and what came where one was not allowed, as it ought to be. */
+/** How long its calls took, ms, and what came where one was not allowed, as it ought to be. A window is one stretch alone and the next attacked. */
 export interface HonestReport {
-  alone: number[];
-  attacked: number[];
+  windows: { alone: number[]; attacked: number[] }[];
   failures: string[];
 }
 

@@ -10,7 +10,7 @@ const PAUSE_MS = 2;
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 const body = JSON.stringify({ account, service: "honest", namespace: "Room", object: "room-1", operation: "put", payloadBytes: 100 });
-const samples: Record<"alone" | "attacked", number[]> = { alone: [], attacked: [] };
+const windows: HonestReport["windows"] = [];
 const failures: string[] = [];
 let phase: HonestOrder = "rest";
 
@@ -19,8 +19,9 @@ let calling: Promise<void> = Promise.resolve();
 
 parentPort?.on("message", (order: HonestOrder) => {
   phase = order;
+  if (order === "alone") windows.push({ alone: [], attacked: [] });
   if (order === "rest") void calling.then(() => parentPort?.postMessage("resting"));
-  if (order === "report") void calling.then(() => parentPort?.postMessage({ ...samples, failures } satisfies HonestReport));
+  if (order === "report") void calling.then(() => parentPort?.postMessage({ windows, failures } satisfies HonestReport));
 });
 void work();
 
@@ -36,7 +37,7 @@ async function call(during: "alone" | "attacked"): Promise<void> {
   const began = monotonicMs();
   const fault = await ask().catch((error: unknown) => String(error));
   if (fault !== null) failures.push(fault);
-  else if (phase === during) samples[during].push(monotonicMs() - began);
+  else if (phase === during) windows.at(-1)?.[during].push(monotonicMs() - began);
 }
 
 /** Null when it is allowed, else what came instead. */

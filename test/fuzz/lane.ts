@@ -14,6 +14,8 @@ export interface Outcome {
   status: number | null;
   body: string;
   tookMs: number;
+  /** It took longer than it may: a hang, if it does so again. */
+  late: boolean;
   /** What must not be, in words; null when all is well. */
   fault: string | null;
 }
@@ -38,9 +40,10 @@ export class Lane {
     const tookMs = monotonicMs() - began;
     const unread = answer !== "never" && answer !== null && mustClose(answer) ? 0 : connection.unread;
     if (answer === "never" || answer === null || headOnly || mustClose(answer)) this.end();
-    if (answer === "never") return { request, status: null, body: "", tookMs, fault: `no answer in ${PATIENCE_MS / 1_000} s` };
+    const late = tookMs > this.#hangMs;
+    if (answer === "never") return { request, status: null, body: "", tookMs, late, fault: `no answer in ${PATIENCE_MS / 1_000} s` };
     const { status, body } = answer ?? { status: null, body: "" };
-    return { request, status, body, tookMs, fault: faultOf(status, tookMs > this.#hangMs ? tookMs : null, headOnly ? 0 : unread) };
+    return { request, status, body, tookMs, late, fault: faultOf(status, headOnly ? 0 : unread) };
   }
 
   end(): void {
@@ -57,8 +60,7 @@ export class Lane {
 
 const mustClose = ({ status, headers }: RawAnswer): boolean => status === 101 || headers["connection"]?.toLowerCase() === "close";
 
-function faultOf(status: number | null, lateMs: number | null, unread: number): string | null {
+function faultOf(status: number | null, unread: number): string | null {
   if (status !== null && (status >= 500 || Number.isNaN(status))) return `answered ${status}`;
-  if (lateMs !== null) return `took ${Math.round(lateMs)} ms`;
   return unread > 0 ? `${unread} bytes more than the answer came` : null;
 }

@@ -40,7 +40,7 @@ try {
   closers.push(() => honest.stop());
   const [party] = stage.parties;
   if (!party) throw new Error("nobody to ask about");
-  const ground = { url: stage.url, adminKey: stage.adminKey, party };
+  const ground = { url: stage.url, adminKey: stage.adminKey, party, hangMs: HANG_MS };
   const slow = Promise.all(slowCases(ground).map(outcomeOf));
   const result = await fuzz({ stage, digester, honest, runs, seed, hangMs: HANG_MS, say });
   const raw = [];

@@ -5,8 +5,9 @@ import { percentile, type HonestReport } from "./honest-client.ts";
 const SLOWER_MAX = 3;
 /** Growth from the second quarter of a run to its last that is still flat: the heap's own breathing. */
 const GROWTH_MAX = 1.25;
-/** Fewer samples say nothing of a slowest hundredth, or of a trend. */
-const SAMPLES_MIN = 500;
+const P99 = 0.99;
+/** Fewer calls of a window, or samples of memory, say nothing. */
+const SAMPLES_MIN = 30;
 const MEMORY_SAMPLES_MIN = 8;
 const MEMORY_SHOWN = 16;
 const LOG_KINDS_MAX = 20;
@@ -23,7 +24,9 @@ export interface Seen {
 /** Says what was seen; each request counts as a test, and so does each question about the whole run. */
 export function verdict({ result, raw, honest, running, said }: Seen, say: (line: string) => void): { passed: number; failed: number } {
   const statuses = [...result.statuses].map(([status, n]) => `${status}: ${n}`).toSorted((a, b) => a.localeCompare(b));
-  say(`${result.sent} requests; answers ${statuses.join(", ")}; the slowest took ${Math.round(result.slowestMs)} ms`);
+  say(
+    `${result.sent} requests; answers ${statuses.join(", ")}; the slowest took ${Math.round(result.slowestMs)} ms, ${result.lateOnce} were late once`,
+  );
   say(`${result.provedRefusals} refusals were seen to change nothing; ${result.unprovedRefusals} could not be told apart from changes`);
   const memory = memoryGrowth(result.memory);
   say(
@@ -31,17 +34,12 @@ export function verdict({ result, raw, honest, running, said }: Seen, say: (line
       .map((bytes) => Math.round(bytes / MIB))
       .join(" ")}; grew ×${memory.toFixed(2)}`,
   );
-  const [alone, attacked] = [percentile(honest.alone, 0.99), percentile(honest.attacked, 0.99)];
-  say(
-    `honest client: p99 ${alone.toFixed(1)} ms alone (${honest.alone.length} calls), ${attacked.toFixed(1)} ms attacked ` +
-      `(${honest.attacked.length} calls): ×${(attacked / alone).toFixed(2)}; ${honest.failures.length} failed`,
-  );
+  const slower = neighbour(honest, say);
   for (const failure of new Set(honest.failures)) say(`    the honest client was answered ${failure.slice(0, 200)}`);
-  const enough = Math.min(honest.alone.length, honest.attacked.length) >= SAMPLES_MIN;
   const questions: [asked: string, well: boolean][] = [
     ["the process lives", running],
     ["memory is flat", result.memory.length < MEMORY_SAMPLES_MIN || memory <= GROWTH_MAX],
-    [`the honest client's p99 is within ${SLOWER_MAX}×`, !enough || attacked <= SLOWER_MAX * alone],
+    [`the honest client's p99 is within ${SLOWER_MAX}×`, slower <= SLOWER_MAX],
     ["the honest client is served", honest.failures.length === 0],
     ["every refusal could be compared", result.unprovedRefusals === 0],
   ];
@@ -52,6 +50,25 @@ export function verdict({ result, raw, honest, running, said }: Seen, say: (line
   for (const trouble of kinds.slice(0, LOG_KINDS_MAX)) say(`    ${trouble}`);
   const failed = result.faults + questions.filter(([, well]) => !well).length;
   return { passed: result.sent + questions.length - failed, failed };
+}
+
+/**
+ * How many times as long the honest client's slowest hundredth took beside the fuzzer: the median over windows, each of which compares
+ * two stretches that follow one another. Over all of them a machine that others load for a while would decide.
+ */
+function neighbour({ windows, failures }: HonestReport, say: (line: string) => void): number {
+  const [alone, attacked] = [windows.flatMap((w) => w.alone), windows.flatMap((w) => w.attacked)];
+  const full = windows.filter((w) => Math.min(w.alone.length, w.attacked.length) >= SAMPLES_MIN);
+  const slower = percentile(
+    full.map((w) => percentile(w.attacked, P99) / percentile(w.alone, P99)),
+    0.5,
+  );
+  const [before, beside] = [percentile(alone, P99), percentile(attacked, P99)];
+  say(
+    `honest client: p99 ${before.toFixed(1)} ms alone (${alone.length} calls), ${beside.toFixed(1)} ms attacked (${attacked.length} calls), ` +
+      `×${(beside / before).toFixed(2)}; in the median of ${full.length} windows ×${slower.toFixed(2)}; ${failures.length} failed`,
+  );
+  return slower;
 }
 
 /** What a line of the log is about; a line of JSON is shown by its error, with where it comes from. */
