@@ -37,7 +37,8 @@ const HOT: readonly [name: string, text: RegExp, months: number][] = [
   ["shows the largest objects", /from object_levels o\s+where o\.account/, 0],
   ["shows invoices", /select \* from "invoices" where "account"/, 0],
   ["shows notifications", /from "notifications" where "account"/, 0],
-  ["composes invoices", /-- What was booked in many windows at once/, 3],
+  // The billed month, the two that late usage may belong to, and the one after: an account's months begin on any day.
+  ["composes invoices", /-- What was booked in many windows at once/, 4],
   ["finds months that ended", /from billing_periods p\s+where p\.closed_at is null/, 0],
   ["finds drafts that are due", /n\.month_ms as next_month_ms/, 0],
   ["closes months", /update billing_periods p\s+set closed_at/, 0],
