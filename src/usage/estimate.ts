@@ -4,7 +4,8 @@ import { creditsLeft } from "../credits/credit-store.ts";
 import type { Window } from "../kernel/window.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import type { Db } from "../stores/database.ts";
-import { costsByUse, plannedMonth, withUsage } from "./planned-month.ts";
+import { openMonth } from "./open-month-store.ts";
+import { costsByUse, plannedMonth, withUsage, type BillingMonth } from "./planned-month.ts";
 import { ratePart } from "./priced-month.ts";
 
 export interface EstimateStores {
@@ -19,7 +20,7 @@ export interface EstimateView {
   account: string;
   /** The plan in force. */
   plan: string;
-  /** The billing month. */
+  /** The billing month by the account's calendar. */
   month: Window;
   /** What is shown as used: counters of the month, levels of gauges. */
   quantities: Readonly<Record<string, number>>;
@@ -30,16 +31,26 @@ export interface EstimateView {
  * what the upcoming invoice and the final one are made by, so its lines are theirs.
  */
 export async function estimateOf({ db, catalogs, book }: EstimateStores, view: EstimateView, now: number): Promise<BillingEstimate> {
-  const { account, month, quantities } = view;
-  const history = (await listSubscriptions(db, [account], month.start)).get(account) ?? [];
+  const { account, quantities } = view;
+  const month = billedMonth(await openMonth(db, account), view.month, now);
+  const history = (await listSubscriptions(db, [account], month.window.start)).get(account) ?? [];
   const prices = catalogs.reader(now);
-  const planned = await plannedMonth(prices, account, { window: month, monthMs: month.end - month.start }, history);
+  const planned = await plannedMonth(prices, account, month, history);
   // Nothing is read of a month that no use can make dearer, so nothing has to be booked for it.
   if (costsByUse(planned)) await book(account);
   const months = [...(await withUsage(db, [planned])).values()].flatMap(({ parts, monthMs }) =>
     parts.map((part) => ratePart(part, monthMs)),
   );
   const { plan, version } = planned.priced.get(view.plan) ?? (await prices.planAt(view.plan, now));
-  const [credits = []] = await creditsLeft(db, [{ account, end: month.end }]);
+  const [credits = []] = await creditsLeft(db, [{ account, end: month.window.end }]);
   return billingEstimate({ catalog: version.catalog, plan, used: quantities, months, credits });
+}
+
+/** The month that the running time is billed in: the one that is open, or, once that is over, what is left of the calendar's. */
+function billedMonth(open: BillingMonth | null, calendars: Window, now: number): BillingMonth {
+  const monthMs = calendars.end - calendars.start;
+  // An account's first month is billed as a whole one: of the time before there is no usage.
+  if (!open || open.monthMs === 0) return { window: calendars, monthMs };
+  if (now < open.window.end) return open;
+  return { window: { start: Math.max(calendars.start, open.window.end), end: calendars.end }, monthMs };
 }

@@ -200,3 +200,24 @@ it("within the month it takes levels for what they will be if nothing changes, a
     estimateBasis: "month_average_at_current_storage_bytes",
   });
 });
+
+it("keeps to the month that is open where the calendar is changed inside it", async () => {
+  billing.at("2028-06-01T00:00:00.000Z");
+  const account = await billing.newAccount("pro");
+  await billing.store(account, 80);
+  await billing.use(account, { state_requests: 1_500_000 });
+  billing.at("2028-07-01T00:00:00.000Z");
+  await billing.run();
+  billing.at("2028-07-05T00:00:00.000Z");
+  await billing.use(account, { state_requests: 1_200_000 });
+  await billing.store(account, 100);
+  for (const [at, settings] of [
+    ["2028-07-10T00:00:00.000Z", { billingAnchorDay: 15 }],
+    ["2028-07-20T00:00:00.000Z", { timezone: "America/New_York" }],
+  ] as const) {
+    billing.at(at);
+    await t.send("PUT", `/v1/accounts/${account}`, { body: settings });
+    await billing.use(account, { state_requests: 10_000 });
+    expect(estimated(await estimateOf(account))).toEqual(usageOf(await billing.upcoming(account)));
+  }
+});
