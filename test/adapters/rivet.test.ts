@@ -127,6 +127,7 @@ const table: [what: string, act: (room: RoomHandle) => Promise<unknown>, counts:
   ["c.schedule.cancel", (r) => r.cancel("00000000-0000-0000-0000-000000000000"), { rows_written: 1 }, 1],
   // every, set, list of 2, get, history of none, delete
   ["c.cron", (r) => r.cron(), { rows_written: 3, rows_read: 4 }, 6],
+  ["c.broadcast", (r) => r.announce(), {}, 0],
   ["a nested action", (r) => r.action({ name: "deep.inside", args: [] }), {}, 0],
 ];
 
@@ -242,6 +243,44 @@ test("what Drizzle does with the database counts as well, and is rolled back", a
   expect(await refused(room.visitInOne("eve", "fay"))).toEqual(denied("limit_exceeded", "state_sqlite_rows_written"));
   expect(await room.visitsOf("eve")).toEqual([]);
   expect(await weir.used(account)).toEqual({ requests: 5, rows_written: 4, rows_read: 1 });
+});
+
+test("a provider's own work with the native database counts as well, and is rolled back", async () => {
+  const account = await weir.newAccount("free");
+  const room = client.native.getOrCreate([account, "lobby"]);
+  const steps: [what: string, act: () => Promise<unknown>, counts: object][] = [
+    ["run", () => room.run("INSERT INTO marks VALUES (?)", 1), { requests: 1, rows_written: 1 }],
+    ["query", () => room.query("SELECT * FROM marks"), { requests: 1, rows_read: 1 }],
+    [
+      "exec",
+      () => room.exec("INSERT INTO marks VALUES (2); INSERT INTO marks VALUES (3); SELECT * FROM marks"),
+      { requests: 1, rows_read: 3, rows_written: 2 },
+    ],
+    [
+      "executeBatch",
+      () => room.batch("INSERT INTO marks VALUES (4)", "SELECT * FROM marks"),
+      { requests: 2, rows_read: 4, rows_written: 1 },
+    ],
+    [
+      "commit",
+      () => room.begin("commit", "INSERT INTO marks VALUES (5)", "SELECT * FROM marks"),
+      { requests: 2, rows_read: 5, rows_written: 1 },
+    ],
+    ["rollback", () => room.begin("rollback", "INSERT INTO marks VALUES (6)", "SELECT * FROM marks"), { requests: 2, rows_read: 6 }],
+  ];
+  for (const [what, act, counts] of steps) {
+    const from = await weir.used(account);
+    await act();
+    const moved = Object.entries(await weir.used(account)).map(([meter, n]) => [meter, n - (from[meter] ?? 0)] as const);
+    expect(Object.fromEntries(moved.filter(([, n]) => n > 0)), what).toEqual(counts);
+  }
+  await weir.cap(account, "state_sqlite_rows_written", "day", 6);
+  const two = ["INSERT INTO marks VALUES (7)", "INSERT INTO marks VALUES (8)"] as const;
+  for (const act of [() => room.batch(...two), () => room.exec(two.join(";")), () => room.begin("commit", ...two)])
+    expect(await refused(act()), String(act)).toEqual(denied("limit_exceeded", "state_sqlite_rows_written"));
+  expect(await room.query("SELECT * FROM marks")).toBe(5);
+  expect((await weir.used(account))["rows_written"]).toBe(5);
+  expect(await weir.reserved(account)).toEqual({});
 });
 
 describe("counted once", () => {

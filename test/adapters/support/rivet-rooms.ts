@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import { actor, setup, UserError } from "rivetkit";
 import { createClient } from "rivetkit/client";
-import { db } from "rivetkit/db";
+import { db, type DatabaseProvider, type RawAccess, type SqliteDatabase } from "rivetkit/db";
 import { db as drizzle, integer, sqliteTable, text } from "rivetkit/db/drizzle";
 import { rivetMeter, type RivetMeterOptions } from "../../../src/adapters/rivet/rivet.ts";
 
@@ -164,6 +164,7 @@ function room() {
       lingerWithState: (c) => {
         setTimeout(() => (c.state.guests = 99), 20);
       },
+      announce: (c) => c.broadcast("news", "heard"),
       deep: { inside: (c) => c.state.guests },
       sleep: (c) => {
         c.sleep();
@@ -198,6 +199,61 @@ const drizzled = () =>
     },
   });
 
+/** The databases that `nativeDb` has opened, by actor: Rivet's context hands out none. */
+const natives = new Map<string, SqliteDatabase>();
+
+/** A provider that keeps hold of the database that Rivet opens for it. */
+function nativeDb(): DatabaseProvider<RawAccess> {
+  const common = db();
+  return {
+    createClient: (ctx) => {
+      const { nativeDatabaseProvider: provider } = ctx;
+      const open = async (actorId: string): Promise<SqliteDatabase> => {
+        if (!provider) throw new Error("Rivet brings no database.");
+        const opened = await provider.open(actorId);
+        natives.set(actorId, opened);
+        return opened;
+      };
+      return common.createClient({ ...ctx, nativeDatabaseProvider: { open } });
+    },
+    onMigrate: async (client) => {
+      await client.execute("CREATE TABLE IF NOT EXISTS marks (id INTEGER)");
+    },
+  };
+}
+
+/** An actor that speaks to its database without a client between. */
+function nativeRoom() {
+  const native = ({ actorId }: { actorId: string }): SqliteDatabase => {
+    const opened = natives.get(actorId);
+    if (!opened) throw new Error("The actor's database is not open.");
+    return opened;
+  };
+  return actor({
+    db: nativeDb(),
+    actions: {
+      run: (c, sql: string, ...params: unknown[]) => native(c).run(sql, params),
+      query: async (c, sql: string) => (await native(c).query(sql)).rows.length,
+      exec: async (c, sql: string) => {
+        let rows = 0;
+        await native(c).exec(sql, () => (rows += 1));
+        return rows;
+      },
+      batch: async (c, ...statements: string[]) => (await native(c).executeBatch(statements.map((sql) => ({ sql })))).length,
+      begin: async (c, end: "commit" | "rollback", ...statements: string[]) => {
+        const transaction = await native(c).beginTransaction();
+        try {
+          for (const sql of statements) await transaction.execute(sql);
+          await transaction[end]();
+        } catch (error) {
+          await transaction.rollback();
+          throw error;
+        }
+      },
+    },
+  });
+}
+
 /** An actor that has no database. */
 const plainRoom = () =>
   actor({
@@ -225,6 +281,7 @@ export function registryOf(endpoint: string, common: Omit<RivetMeterOptions, "Us
       strict: rivetMeter({ ...options, duration: false, outbox: true }).actor(room()),
       keyed: rivetMeter({ ...options, duration: false, callKey: (_action, args) => String(args[0]) }).actor(room()),
       drizzled: rivetMeter({ ...options, duration: false, requestPer: "operation" }).actor(drizzled()),
+      native: rivetMeter({ ...options, duration: false, requestPer: "operation" }).actor(nativeRoom()),
       plain: rivetMeter({ ...options, duration: false }).actor(plainRoom()),
     },
   });
