@@ -20,6 +20,8 @@ export function createMetrics(app: App, engine: Engine): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  // Nobody needs a key here, and nobody needs to know which holes to try.
+  registry.removeSingleMetric("nodejs_version_info");
   countDecisions(engine, registers);
   countRequests(app, registers);
   const show = vitalGauges(registers);

@@ -101,6 +101,33 @@ it("a call that needs no body may come without one, with a content type or not",
   });
 });
 
+describe("a body that is too large", () => {
+  const MEBIBYTE = Buffer.alloc(1_048_576, " ");
+  const begin = (length: number): RawConnection => {
+    const connection = new RawConnection(url);
+    connection.send(`POST /v1/check HTTP/1.1\r\n${JSON_HEAD}Content-Length: ${length}\r\n\r\n`);
+    return connection;
+  };
+
+  it("is refused while it is still being sent, and its sender sees why; what it asks next is answered", async () => {
+    const connection = begin(8 * MEBIBYTE.length);
+    connection.send(MEBIBYTE);
+    expectProblem(await connection.answer(), "payload_too_large");
+    for (let sent = 1; sent < 8; sent++) await new Promise((resolve) => connection.socket.write(MEBIBYTE, resolve));
+    connection.send(`GET /health HTTP/1.1\r\n${HEAD}\r\n`);
+    expect((await connection.answer())?.status).toBe(200);
+    connection.end();
+  });
+
+  it("is not read for ever", async () => {
+    const connection = begin(1_000 * MEBIBYTE.length);
+    expectProblem(await connection.answer(), "payload_too_large");
+    for (let sent = 0; sent < 100 && !connection.isClosed; sent++)
+      await new Promise((resolve) => connection.socket.write(MEBIBYTE, resolve));
+    await connection.closed();
+  });
+});
+
 describe("several requests at once", () => {
   it("are answered in order, and what follows a broken one is not served", async () => {
     const account = await t.newAccount();
@@ -146,16 +173,20 @@ describe("several requests at once", () => {
 
 describe("headers of an answer", () => {
   it("keep a browser from misusing it, and tell nothing of what serves it", async () => {
-    for (const path of ["/health", "/v1/usage", "/nowhere", "/openapi.json"]) {
-      const { headers } = await t.send("GET", path, { key: null });
+    for (const path of ["/health", "/v1/usage", "/nowhere", "/openapi.json", "/metrics"]) {
+      const headers = Object.fromEntries((await fetch(url + path)).headers);
       expect(headers).toMatchObject({
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
         "cache-control": "no-store",
       });
-      expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(["server"]));
-      expect(JSON.stringify(headers)).not.toMatch(/fastify|node|express/i);
+      expect(Object.keys(headers).filter((name) => /^(?:server|via|x-powered-by)$|version/.test(name))).toEqual([]);
+      expect(JSON.stringify(headers).replace("version=0.0.4", "")).not.toMatch(/fastify|node|express|\bv?\d+\.\d+\.\d+/i);
     }
+  });
+
+  it("nor does the page of figures", async () => {
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toContain(process.version);
   });
 
   it("let the documentation's page run its own files only", async () => {
