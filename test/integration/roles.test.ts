@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startJobs } from "../../jobs/worker.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import { buildApp, type App } from "../../src/http/app.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
@@ -29,7 +30,8 @@ beforeAll(async () => {
   // A second time changes nothing.
   await makeRoles(stack.databaseUrl);
   const admin = postgres(stack.databaseUrl, { max: 1 });
-  for (const role of ["weir_migrator", "weir_api", "weir_readonly"]) await admin.unsafe(`alter role ${role} password '${PASSWORD}'`);
+  for (const role of ["weir_migrator", "weir_api", "weir_worker", "weir_readonly"])
+    await admin.unsafe(`alter role ${role} password '${PASSWORD}'`);
   await admin.end();
   engine = await createEngine({
     databaseUrl: urlOf("weir_api"),
@@ -105,6 +107,38 @@ describe("the API's own user of Postgres", () => {
     expect(await migrate(urlOf("weir_migrator"))).toEqual({ applied: [] });
     expect(await trial("weir_migrator", "create table later (account text); select weir_build_walls(); drop table later")).toBe("done");
   });
+});
+
+describe("the worker's own user of Postgres", () => {
+  it("is enough to run every job", async () => {
+    const troubles: unknown[] = [];
+    const worker = await createEngine({
+      databaseUrl: urlOf("weir_worker"),
+      redisUrl: stack.redisUrl,
+      redisPrefix: stack.keyPrefix,
+      clock: new ManualClock("2027-01-03T00:00:00.000Z"),
+      redisTimeoutMs: 5_000,
+      onTrouble: (error) => troubles.push(error),
+    });
+    const queueName = stack.keyPrefix.replaceAll(":", "");
+    const onTrouble = (error: unknown): void => void troubles.push(error);
+    const jobs = await startJobs({ engine: worker, state: null, redisUrl: stack.redisUrl, queueName, onTrouble });
+    await engine.limits.putAccount("acct_worked", { plan: "pro" }, engine.clock.now());
+    await engine.gate.check({ account: "acct_worked", usage: { log_events: 3 } }, engine.clock.now());
+    await jobs.runAll();
+    await jobs.close();
+    const billed = await worker.db.selectFrom("invoices").select("state").where("account", "=", "acct_worked").execute();
+    expect(billed.length).toBeGreaterThan(0);
+    await worker.close();
+    expect(troubles).toEqual([]);
+  });
+
+  it.each(["create table mine (n int)", "alter table audit_log disable trigger all", "delete from audit_log", "create role friend"])(
+    "may not: %s",
+    async (statement) => {
+      expect(await trial("weir_worker", statement)).toMatch(REFUSED);
+    },
+  );
 });
 
 describe("whoever reads only", () => {
