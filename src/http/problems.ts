@@ -1,9 +1,11 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from "fastify-type-provider-zod";
 import { toProblem, validationFailed, WeirError, type FieldError } from "../kernel/errors.ts";
+import { readOn } from "./unread-body.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
+const BODY_TOO_LARGE = "FST_ERR_CTP_BODY_TOO_LARGE";
 /** Errors named in one answer. */
 const FIELD_ERRORS_MAX = 20;
 /** Characters of what is said of one field: what the caller sent, a thousand unknown names say, is not sent back to it. */
@@ -31,6 +33,7 @@ export const noSuchRoute = ({ method, url }: FastifyRequest): WeirError =>
 /** Answers an error; what is no error of ours becomes one. */
 export function sendProblem(error: FastifyError | WeirError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = asWeirError(error);
+  if ("code" in error && error.code === BODY_TOO_LARGE) readOn(request, reply);
   if (known.status >= 500) request.log.error({ err: error }, known.code);
   if (known.retryAfterSeconds !== null) void reply.header("retry-after", String(known.retryAfterSeconds));
   if (known.code === "unauthorized") void reply.header("www-authenticate", "Bearer");
@@ -58,7 +61,7 @@ function asWeirError(error: FastifyError | WeirError): WeirError {
   if (isResponseSerializationError(error))
     return new WeirError("internal_error", "The answer could not be put into words.", { cause: error });
   switch (error.code) {
-    case "FST_ERR_CTP_BODY_TOO_LARGE":
+    case BODY_TOO_LARGE:
       return new WeirError("payload_too_large", "The body is larger than this route takes.");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new WeirError("bad_request", "Send JSON: Content-Type: application/json.");
