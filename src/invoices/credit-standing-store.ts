@@ -8,6 +8,8 @@ const CREDIT_ACCOUNTS = loadQuery("credit-accounts");
 export interface CreditAccount {
   account: string;
   round: bigint;
+  /** The level it was told of: 0 well, 1 low, 2 exhausted. */
+  level: number;
 }
 
 /** At most `limit` accounts after `after` whose credits may have something to tell, by name. */

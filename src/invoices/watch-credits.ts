@@ -32,10 +32,12 @@ export async function watchCredits(stores: BillingStores, now: number): Promise<
   return told;
 }
 
-function tell({ db }: BillingStores, looked: CreditAccount, input: InvoiceInput, now: number): Promise<number> {
+async function tell({ db }: BillingStores, looked: CreditAccount, input: InvoiceInput, now: number): Promise<number> {
   const standing = creditStanding(input);
   const lowPercent = planInForce(input, now)?.credits?.lowPercent ?? CREDITS_LOW_PERCENT;
-  return tellCredits(db, looked, creditLevel(standing, lowPercent), dataOf(standing, input, lowPercent), now);
+  const level = creditLevel(standing, lowPercent);
+  // The first look is noted whatever it sees: from then on grants that come in between are noticed.
+  return level === looked.level && looked.round > 0n ? 0 : tellCredits(db, looked, level, dataOf(standing, input, lowPercent), now);
 }
 
 const dataOf = (standing: CreditStanding, { period }: InvoiceInput, lowPercent: number): Record<string, unknown> => ({

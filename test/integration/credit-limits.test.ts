@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findAccount } from "../../src/accounts/account-store.ts";
 import type { Decision } from "../../src/gate/decision.ts";
+import { putCreditLimits } from "../../src/limits/credit-limit-store.ts";
 import { openTestApp, type TestApp } from "../support/app.ts";
 import { Billing } from "../support/billing.ts";
 
@@ -102,6 +104,18 @@ describe("a plan that stops where credits are exhausted", () => {
     await grant(account, 1_000);
     expect(await use(account, 1, { idempotencyKey: "b" })).toEqual(denied);
     expect((await use(account, 1, { idempotencyKey: "c" })).allowed).toBe(true);
+  });
+
+  it("limits that were put into force by a process that was killed before it told Redis are found by the next check", async () => {
+    const account = await prepaid(100);
+    expect((await use(account, 100)).allowed).toBe(true);
+    const found = await findAccount(t.engine.db, account, t.clock.now());
+    const of = { account, monthStart: Date.parse(`${year}-04-01T00:00:00.000Z`), plan: "prepaid" };
+    expect(await putCreditLimits(t.engine.db, of, found?.limitsVersion ?? 0, new Map([["log_events", 150]]))).toBe(true);
+    expect(await putCreditLimits(t.engine.db, of, found?.limitsVersion ?? 0, new Map([["log_events", 999]]))).toBe(false);
+    expect((await use(account, 51)).allowed).toBe(false);
+    expect((await use(account, 50)).allowed).toBe(true);
+    expect((await use(account, 1)).allowed).toBe(false);
   });
 
   it("what is held counts: a reservation holds credits, and gives them back", async () => {
