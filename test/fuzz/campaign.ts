@@ -39,6 +39,8 @@ export interface CampaignResult {
   faults: number;
   /** Requests that were late once, and not when they were sent again. */
   lateOnce: number;
+  /** Looks between which something moved that was no refusal's doing. */
+  movedMeanwhile: number;
   /** Refusals that were seen to change nothing. */
   provedRefusals: number;
   /** Refusals that always came together with a change, so that nothing could be compared. */
@@ -69,6 +71,7 @@ class Run {
   readonly #memory: number[] = [];
   #faults = 0;
   #late = 0;
+  #moved = 0;
   #proved = 0;
   #unproved = 0;
   #slowestMs = 0;
@@ -105,6 +108,7 @@ class Run {
       statuses: this.#statuses,
       faults: this.#faults,
       lateOnce: this.#late,
+      movedMeanwhile: this.#moved,
       provedRefusals: this.#proved,
       unprovedRefusals: this.#unproved,
       memory: this.#memory,
@@ -120,8 +124,7 @@ class Run {
     const outcomes = await this.#sendAll(requests);
     if (outcomes.some((outcome) => !isRefusal(outcome))) return { outcomes, changed: true };
     const changed = differences(before, await digester.take());
-    if (changed.length === 0) this.#proved += outcomes.length;
-    else await this.#blame(requests, changed);
+    if (changed.length === 0 || (await this.#isInnocent(requests, changed))) this.#proved += outcomes.length;
     return { outcomes, changed: false };
   }
 
@@ -136,22 +139,25 @@ class Run {
     }
   }
 
-  /** Finds which of them changed something: one by one, each between two looks. */
-  async #blame(requests: readonly FuzzRequest[], changed: readonly string[]): Promise<void> {
-    const { stage, digester } = this.#campaign;
-    await stage.settle();
+  /**
+   * Whether it was something else that moved between the two looks: a State object that went to sleep, say, which takes its own time. Each
+   * is sent again by itself, then all together: a refusal that changes something does so again. False, and a fault, where one does.
+   */
+  async #isInnocent(requests: readonly FuzzRequest[], changed: readonly string[]): Promise<boolean> {
+    const { digester } = this.#campaign;
+    if (!(await this.#settled())) return false;
     let before = await digester.take();
-    for (const request of requests) {
-      const [outcome] = await this.#sendAll([request]);
+    for (const group of [...requests.map((request) => [request]), requests]) {
+      const [outcome] = await this.#sendAll(group);
       const after = await digester.take();
       const by = differences(before, after);
       before = after;
-      if (by.length > 0) return this.#tell(`the refusal changed ${shortList(by)}`, outcome);
+      if (by.length === 0) continue;
+      this.#tell(`${group.length} refused changed ${shortList(by)}, after all together had changed ${shortList(changed)}`, outcome);
+      return false;
     }
-    this.#tell(
-      `${requests.length} refusals changed ${shortList(changed)}, and none of them did when it was sent again by itself`,
-      undefined,
-    );
+    this.#moved += 1;
+    return true;
   }
 
   async #sendAll(requests: readonly FuzzRequest[]): Promise<Outcome[]> {

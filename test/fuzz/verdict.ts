@@ -27,7 +27,9 @@ export function verdict({ result, raw, honest, running, said }: Seen, say: (line
   say(
     `${result.sent} requests; answers ${statuses.join(", ")}; the slowest took ${Math.round(result.slowestMs)} ms, ${result.lateOnce} were late once`,
   );
-  say(`${result.provedRefusals} refusals were seen to change nothing; ${result.unprovedRefusals} could not be told apart from changes`);
+  say(
+    `${result.provedRefusals} refusals were seen to change nothing; ${result.unprovedRefusals} could not be told apart from changes; ${result.movedMeanwhile} times something else moved meanwhile`,
+  );
   const memory = memoryGrowth(result.memory);
   say(
     `memory, MiB: ${spread(result.memory)
