@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { toProblem, WeirError } from "../kernel/errors.ts";
@@ -40,6 +40,7 @@ export function createListener(answer: RequestListener, certificate: Certificate
   const bounded = boundPipelines(answer);
   const server =
     certificate === null ? createServer(options, bounded) : createTlsServer({ ...options, ...certificate, minVersion: TLS_MIN }, bounded);
+  server.on("checkExpectation", refuseExpectation);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
@@ -53,11 +54,19 @@ function boundPipelines(answer: RequestListener): RequestListener {
     underWay.set(socket, before + 1);
     response.once("close", () => underWay.set(socket, (underWay.get(socket) ?? 1) - 1));
     if (before < PIPELINED_MAX) return answer(request, response);
-    request.resume();
-    const error = new WeirError("rate_limited", `More than ${PIPELINED_MAX} requests of this connection wait for an answer.`, {
-      retryAfterSeconds: 1,
-    });
-    const problem = toProblem(error, (request.url ?? "").split("?", 1)[0] ?? "");
-    response.writeHead(problem.status, { "content-type": PROBLEM_TYPE, "retry-after": "1" }).end(JSON.stringify(problem));
+    const sentence = `More than ${PIPELINED_MAX} requests of this connection wait for an answer.`;
+    refuse(request, response, new WeirError("rate_limited", sentence, { retryAfterSeconds: 1 }));
   };
+}
+
+/** What a client expects beyond "100-continue" is nothing that anybody here could promise. */
+const refuseExpectation: RequestListener = (request, response) =>
+  refuse(request, response, new WeirError("bad_request", "Of expectations only 100-continue is known here."));
+
+/** Answers before the API has seen the request; its body is read and forgotten. */
+function refuse(request: IncomingMessage, response: ServerResponse, error: WeirError): void {
+  request.resume();
+  const problem = toProblem(error, (request.url ?? "").split("?", 1)[0] ?? "");
+  const wait = error.retryAfterSeconds === null ? {} : { "retry-after": String(error.retryAfterSeconds) };
+  response.writeHead(problem.status, { "content-type": PROBLEM_TYPE, ...wait }).end(JSON.stringify(problem));
 }

@@ -56,6 +56,7 @@ describe("what is no request of the API", () => {
     ["a method nobody serves", `PATCH /v1/check HTTP/1.1\r\n${HEAD}\r\n`, "not_found"],
     ["a key without end", `GET /v1/usage HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer ${"x".repeat(9_000)}\r\n\r\n`, "unauthorized"],
     ["two accounts named", `GET /v1/usage HTTP/1.1\r\n${HEAD}Weir-Account: a\r\nWeir-Account: b\r\n\r\n`, "not_found"],
+    ["an expectation nobody knows", `GET /health HTTP/1.1\r\n${HEAD}Expect: 200-ok\r\n\r\n`, "bad_request"],
     ["a form", post("/v1/check", "account=a").toString().replace("application/json", "application/x-www-form-urlencoded"), "bad_request"],
     ["plain text", post("/v1/check", "{}").toString().replace("application/json", "text/plain"), "bad_request"],
     ["a packed body", post("/v1/check", gzipSync("{}"), "Content-Encoding: gzip\r\n"), "bad_request"],
