@@ -39,7 +39,9 @@ export function createListener(answer: RequestListener, certificate: Certificate
   };
   const bounded = boundPipelines(answer);
   const server =
-    certificate === null ? createServer(options, bounded) : createTlsServer({ ...options, ...certificate, minVersion: TLS_MIN }, bounded);
+    certificate === null
+      ? createServer(options, bounded)
+      : createTlsServer({ ...options, ...certificate, minVersion: TLS_MIN, handshakeTimeout: HEADERS_TIMEOUT_MS }, bounded);
   server.on("checkExpectation", refuseExpectation);
   server.maxConnections = CONNECTIONS_MAX;
   return server;
