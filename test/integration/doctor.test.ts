@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../src/doctor/finding.ts";
@@ -6,6 +8,7 @@ import { ManualClock, SettableClock, systemClock } from "../../src/kernel/clock.
 import { openTestApp } from "../support/app.ts";
 import { RedisNode } from "../support/redis-node.ts";
 import { createTestStack, type TestStack } from "../support/stack.ts";
+import { ROOT } from "../support/tools.ts";
 import { run, startWeir, type RunningWeir } from "./cli-weir.ts";
 
 /** Each misconfiguration is made in a store of the test's own, found, and ended by what the doctor says to type. */
@@ -230,6 +233,15 @@ describe("weir doctor, of a Weir that runs", () => {
       state: "warning",
       remedy: expect.stringContaining("https://") as string,
     });
+  });
+
+  it("looks for nothing that its page does not explain", async () => {
+    const page = readFileSync(join(ROOT, "docs/how-to/find-what-is-wrong.md"), "utf8");
+    const explained = new Set([...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, check]) => check));
+    const { findings } = await doctor([]);
+    const checks = findings.map(({ check }) => (check.startsWith("invariant ") ? "invariant …" : check));
+    // `/ready` says once more, in a word, what the stores are found to be.
+    expect([...new Set(checks)].filter((check) => check !== "ready" && !explained.has(check))).toEqual([]);
   });
 
   it("says for everything that is not well what to type", async () => {
