@@ -70,16 +70,18 @@ export interface JobsOptions {
   redisUrl: RedisAddress;
   queueName: string;
   onTrouble: (error: unknown) => void;
+  /** The others are left to other processes. */
+  onlyOfState?: boolean;
   /** Jobs run at once; all kinds unless told. */
   concurrency?: number | undefined;
 }
 
 /** Starts ringing and running the jobs in this process. Any number of processes may. */
-export async function startJobs({ state, queueName, ...options }: JobsOptions): Promise<Jobs> {
+export async function startJobs({ state, queueName, onlyOfState = false, ...options }: JobsOptions): Promise<Jobs> {
   const ofState = state ? [await startQueue(stateJobs(state), `${queueName}-state`, options)] : [];
-  const others = await startQueue(JOBS, queueName, options);
+  const others = onlyOfState ? [] : [await startQueue(JOBS, queueName, options)];
   // Alarms come first: what they use up is told in the same round.
-  const queues = [...ofState, others];
+  const queues = [...ofState, ...others];
   return {
     runAll: async () => {
       for (const queue of queues) await queue.runAll();
@@ -91,7 +93,7 @@ export async function startJobs({ state, queueName, ...options }: JobsOptions): 
 async function startQueue(
   jobs: readonly Job[],
   queueName: string,
-  { engine, redisUrl, onTrouble, concurrency }: Omit<JobsOptions, "state" | "queueName">,
+  { engine, redisUrl, onTrouble, concurrency }: Omit<JobsOptions, "state" | "queueName" | "onlyOfState">,
 ): Promise<Jobs> {
   const bell = new Bells(engine, jobs, onTrouble);
   const connection = queueConnection(redisUrl);

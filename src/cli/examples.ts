@@ -47,7 +47,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "weir replay": ["weir replay trace.csv.gz --check-only --limit 100000"],
   "weir demo": ["weir demo --seconds 30"],
   "weir start": ["weir start"],
-  "weir serve": ["weir serve --workers 4"],
+  "weir serve": ["weir serve --workers 4", "weir serve --no-jobs"],
   "weir worker": ["weir worker --concurrency 2"],
   "weir accounts list": ["weir accounts list --limit 20"],
   "weir accounts show": ["weir accounts show acct_1"],

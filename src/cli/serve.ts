@@ -32,6 +32,8 @@ export interface Ground {
   adminKey: string;
   /** Processes that serve the API; with one this process does it itself. */
   workers: number;
+  /** Whether jobs that any process may run are run by this one; those of State always are. */
+  runsJobs: boolean;
   /** Told what a person should know, one sentence a call. */
   log: (line: string) => void;
 }
@@ -73,7 +75,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);
   closers.push(() => state.close());
-  const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble });
+  const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble, onlyOfState: !ground.runsJobs });
   closers.push(() => jobs.close());
   const isAlone = ground.workers === 1;
   const app = await buildApp({

@@ -21,12 +21,19 @@ const SAME_SIGNAL_MS = 1_000;
 /** What has been opened so far, closed in reverse. */
 type Closers = (() => Promise<void> | void)[];
 
-/** `npm start`: runs Weir, its API in so many processes, until it is told to stop. Never returns: it ends the process. */
-export async function start(workers: number): Promise<void> {
+export interface StartOptions {
+  /** Processes that serve the API. */
+  workers: number;
+  /** Whether jobs that any process may run are run by this one. */
+  jobs: boolean;
+}
+
+/** `npm start`: runs Weir until it is told to stop. Never returns: it ends the process. */
+export async function start(options: StartOptions): Promise<void> {
   const closers: Closers = [];
   stopOnSignals(closers);
   try {
-    const url = await open(readConfig(process.env), workers, closers);
+    const url = await open(readConfig(process.env), options, closers);
     process.stdout.write(`Weir is ready at ${url}\n`);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
@@ -36,14 +43,16 @@ export async function start(workers: number): Promise<void> {
 }
 
 /** Opens everything in order and answers with the address that is served. */
-async function open(config: Config, workers: number, closers: Closers): Promise<string> {
+async function open(config: Config, { workers, jobs }: StartOptions, closers: Closers): Promise<string> {
   if (workers > 1 && config.testClock) throw new ConfigError("WEIR_TEST_CLOCK sets the clock of one process: leave out --workers with it.");
+  if (!jobs && (config.databaseUrl === null || config.redisUrl === null))
+    throw new ConfigError("--no-jobs leaves jobs to weir worker, which cannot reach stores of Weir's own: set DATABASE_URL and REDIS_URL.");
   await takeDataDir(config.dataDir, closers);
   for (const { host, port } of [config, ...(config.admin === null ? [] : [config.admin])]) await expectFreePort({ host, port });
   const [databaseUrl, redis] = await Promise.all([openPostgres(config, closers), openRedis(config, closers)]);
   const credentialsFile = join(config.dataDir, "credentials.json");
   const adminKey = config.adminKey ?? (await keptKey(credentialsFile)) ?? mintKey("admin").key;
-  const ground = { config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, workers, log: say };
+  const ground = { config, databaseUrl, redisUrl: redis.url, redisDurable: redis.durable, adminKey, workers, runsJobs: jobs, log: say };
   const served = await serve(ground).catch((error: NodeJS.ErrnoException) => {
     throw error.syscall === "listen" ? portError(error, config.host, config.port) : error;
   });

@@ -34,11 +34,11 @@ const START_TIMEOUT_MS = 30_000;
 const MAIN = join(ROOT, "src/cli/main.ts");
 
 /** Starts Weir on stores of its own and on a free port; `settings` are variables of its environment. */
-export async function startWeir(settings: Record<string, string> = {}): Promise<RunningWeir> {
+export async function startWeir(settings: Record<string, string> = {}, options: readonly string[] = []): Promise<RunningWeir> {
   const stack = await createTestStack();
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", WEIR_DATA_DIR: stack.dataDir };
   const stores = { DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer };
-  const server = spawn(process.execPath, [MAIN, "start"], {
+  const server = spawn(process.execPath, [MAIN, "start", ...options], {
     env: { ...env, ...stores, PORT: "0", LOG_LEVEL: "error", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });

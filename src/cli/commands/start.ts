@@ -8,8 +8,9 @@ const WORKERS_MAX = 64;
 export function register(command: Command): void {
   command
     .option("--workers <n>", "processes that serve the API on one port; State stays in the one that is started", integer(1, WORKERS_MAX), 1)
-    .action(async ({ workers }: { workers: number }) => {
+    .option("--no-jobs", "leave jobs to `weir worker`, but those of State, which run where State is")
+    .action(async ({ workers, jobs }: { workers: number; jobs: boolean }) => {
       const { start } = await import("../start.ts");
-      await start(workers);
+      await start({ workers, jobs });
     });
 }
