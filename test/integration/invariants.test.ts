@@ -113,6 +113,9 @@ const GRANT = "insert into grants (account, meter, period, window_start, epoch, 
 const USAGE = "insert into usage_buckets (account, bucket, meter, service, namespace, epoch, source, quantity) values";
 const LEASED = "select account, bucket, 'kv_writes', '', '', epoch, lease, 1 from leases";
 const OFF = "alter table corrections disable trigger corrections_append_only;";
+const GRANTED = `insert into credit_grants (account, id, name, kind, currency, amount, priority, effective_at, cost_basis, idempotency_key, request, made_by, created_at)
+  values ('acct_1', 'crg_1', 'n', 'paid', 'USD', 10, 50, now(), 1, 'k', '', 'operator', now())`;
+const BURNED = "insert into credit_burns (account, credit_grant, invoice, amount, at) values";
 
 const damages: [string, string, string][] = [
   [
@@ -160,6 +163,8 @@ const damages: [string, string, string][] = [
     "an integral that runs backwards",
     "insert into gauge_buckets values ('acct_2', 'state_sqlite_storage_bytes', '2026-11-21T01:00Z', 1, '2026-11-21T01:30Z', '2026-11-21T01:20Z', 5, 1, 1)",
   ],
+  ["credits-within-grants", "a grant burned past what it was", `${GRANTED}; ${BURNED} ('acct_1', 'crg_1', 'inv_1', 11, now())`],
+  ["credits-within-grants", "more given back than was burned", `${GRANTED}; ${BURNED} ('acct_1', 'crg_1', 'inv_1', -1, now())`],
 ];
 
 it.each(damages)("%s finds %s", async (name, _, damage) => {
