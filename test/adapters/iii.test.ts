@@ -1,7 +1,7 @@
 import { InvocationError, TriggerAction } from "iii-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iiiMeter } from "../../src/adapters/iii/iii.ts";
-import { openIii, WAYS, type IiiRuntime, type Way } from "./support/iii-runtime.ts";
+import { openIii, REAL_ENGINE, WAYS, type IiiRuntime, type Way } from "./support/iii-runtime.ts";
 import { openWeir, type Weir } from "./support/weir.ts";
 
 let weir: Weir;
@@ -94,10 +94,14 @@ describe.each(WAYS)("iii by %s", (way) => {
     expect(await weir.used(account)).toEqual({ requests: 2, rows_written: 1 });
   });
 
-  test("a repeated call under its own key counts once", async () => {
+  test("a repeated call under its own key counts once, also where it finds another store than before", async () => {
     const { account, run } = await newScope(way);
     for (let i = 0; i < 2; i++) await run("set", { key: "a", value: 1 }, { idempotency_key: `${account}-1` });
     expect(await weir.used(account)).toEqual({ requests: 1, rows_written: 1 });
+    for (let i = 0; i < 2; i++) await run("delete", { key: "a" }, { idempotency_key: `${account}-2` });
+    expect(await weir.used(account)).toEqual({ requests: 2, rows_written: 2 });
+    expect(await weir.storedBytes(account)).toBe(0);
+    expect(await weir.reserved(account)).toEqual({});
   });
 });
 
@@ -155,6 +159,33 @@ describe.each(WAYS)("beside what an operation answers, iii by %s", (way) => {
       }
     }
     expect(await weir.used(account)).toEqual({ requests: 9 * forms.length, rows_written: 6 * forms.length });
+  });
+});
+
+// Of the stand-in alone: a real engine has them where the separate worker is installed.
+describe.each(REAL_ENGINE === undefined ? WAYS : [])("the separate state worker's functions, iii by %s", (way) => {
+  test("list keys and entries as rows, and write where they compare alike", async () => {
+    const { account, run } = await newScope(way);
+    const steps: [string, object, object, bytes: number][] = [
+      ["compare-and-set", { key: "a", expected: null, value: "one" }, { requests: 1, rows_read: 1, rows_written: 1 }, 5],
+      ["compare-and-set", { key: "a", expected: "two", value: "three" }, { requests: 1, rows_read: 1 }, 5],
+      ["compare-and-set", { key: "a", expected: "one", value: "seven" }, { requests: 1, rows_read: 1, rows_written: 1 }, 7],
+      ["set", { key: "b", value: 1 }, { requests: 1, rows_written: 1 }, 8],
+      ["list_keys", {}, { requests: 1, rows_read: 2 }, 8],
+      ["list_entries", {}, { requests: 1, rows_read: 2 }, 8],
+    ];
+    for (const [operation, payload, counts, bytes] of steps) {
+      const from = await weir.used(account);
+      await run(operation, payload);
+      const moved = Object.entries(await weir.used(account)).map(([meter, n]) => [meter, n - (from[meter] ?? 0)] as const);
+      expect(Object.fromEntries(moved.filter(([, n]) => n > 0)), `${operation} ${JSON.stringify(payload)}`).toEqual(counts);
+      expect(await weir.storedBytes(account)).toBe(bytes);
+    }
+    await weir.cap(account, "state_sqlite_rows_written", "day", 3);
+    const error: unknown = await run("compare-and-set", { key: "a", expected: "seven", value: "x" }).catch((e: unknown) => e);
+    expect((error as InvocationError).message).toContain("limit_exceeded: state_sqlite_rows_written");
+    expect(await iii.stored(`${account}/s`, "a")).toBe("seven");
+    expect(await weir.reserved(account)).toEqual({});
   });
 });
 

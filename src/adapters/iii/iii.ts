@@ -4,7 +4,7 @@ import { settlePending } from "../hold.ts";
 import { isRecord } from "../json.ts";
 import { objectName } from "../names.ts";
 import { overlay } from "../overlay.ts";
-import { METER, type Answer, type MeterPort, type Place, type Usage } from "../port.ts";
+import { METER, type Answer, type MeterPort, type Place, type Reserved, type Usage } from "../port.ts";
 import { explain, undecided } from "../tally.ts";
 
 export { httpPort } from "../http-port.ts";
@@ -114,7 +114,7 @@ const read = async (options: IiiMeterOptions, request: TriggerRequest, place: Pl
   const usage = { [METER.requests]: 1, [METER.rowsRead]: rowsOf(request.function_id, result) };
   const asking = options.meter.check({ ...place, usage, idempotencyKey: key }).catch((error: unknown): Answer => {
     // Repeated, it read something else; it is the same read all the same.
-    if (error instanceof WeirError && error.code === "idempotency_mismatch") return { allowed: true, denials: [], meters: {} };
+    if (isRepeated(error)) return { allowed: true, denials: [], meters: {} };
     throw error;
   });
   await ask(options, request.function_id, asking);
@@ -123,10 +123,20 @@ const read = async (options: IiiMeterOptions, request: TriggerRequest, place: Pl
 
 /** Holds a write before it is done, and settles what it did by what it answers. */
 const write = async (options: IiiMeterOptions, request: TriggerRequest, place: Place, key: string, next: Client): Promise<unknown> => {
-  const { function_id: id, payload } = request;
-  const { usage, growthBytes, payloadBytes } = await wantOf(request, next);
-  const asked = { ...place, usage, storageBytes: { delta: growthBytes }, payloadBytes, idempotencyKey: key };
-  const { reservation } = await ask(options, id, options.meter.reserve(asked, TTL_SECONDS));
+  const { function_id: id } = request;
+  const want = await wantOf(request, next);
+  const { growthBytes, payloadBytes } = want;
+  const reserve = (): Promise<Reserved> => {
+    const asked = { ...place, usage: want.usage, storageBytes: { delta: growthBytes }, payloadBytes, idempotencyKey: key };
+    return options.meter.reserve(asked, TTL_SECONDS);
+  };
+  const asking = reserve().catch((error: unknown) => {
+    if (id !== DELETE || !isRepeated(error)) throw error;
+    // Repeated, it finds nothing where it found something before: its hold is the one of then.
+    want.usage = removal(want.usage[METER.rowsWritten] === 0);
+    return reserve();
+  });
+  const { reservation } = await ask(options, id, asking);
   let result: unknown;
   try {
     result = await next.trigger(request);
@@ -134,26 +144,30 @@ const write = async (options: IiiMeterOptions, request: TriggerRequest, place: P
     if (reservation) await options.meter.release(reservation.id).catch(() => undefined);
     throw error;
   }
-  const delta = request.action === undefined ? growthOf(id, payload, result, growthBytes) : growthBytes;
-  const pending = {
-    place,
-    reservation: reservation?.id ?? null,
-    actual: { usage, storageBytes: { delta } },
-    event: { source: EVENT_SOURCE, id: key },
-  };
+  const { usage, delta } = await doneBy(request, result, want, next);
+  const actual = { usage, storageBytes: { delta } };
+  const pending = { place, reservation: reservation?.id ?? null, actual, event: { source: EVENT_SOURCE, id: key } };
   await settlePending(options.meter, pending).catch((error: unknown) => {
     throw deny(options, id, undecided(error));
   });
   return result;
 };
 
+const isRepeated = (error: unknown): boolean => error instanceof WeirError && error.code === "idempotency_mismatch";
+
+const DELETE = "state::delete";
+const COMPARE_AND_SET = "state::compare-and-set";
+
 const KINDS: Readonly<Record<string, "read" | "write">> = {
   "state::get": "read",
   "state::list": "read",
+  "state::list_entries": "read",
+  "state::list_keys": "read",
   "state::list_groups": "read",
   "state::set": "write",
   "state::update": "write",
-  "state::delete": "write",
+  [COMPARE_AND_SET]: "write",
+  [DELETE]: "write",
 };
 
 const scopeOf = (payload: Record<string, unknown>): string => (typeof payload["scope"] === "string" ? payload["scope"] : ALL_SCOPES);
@@ -168,27 +182,56 @@ function placeOf({ account, service, namespace = "State" }: IiiMeterOptions, cal
   return { account: typeof account === "string" ? account : account(call), service, namespace, object: objectName(call.scope) };
 }
 
-/** What a write may count; a removal looks first, for what is not there is no row. */
-async function wantOf(
-  { function_id: id, payload }: TriggerRequest,
-  next: Client,
-): Promise<{ usage: Usage; growthBytes: number; payloadBytes: number }> {
-  const { scope, key, value, data, ops } = (isRecord(payload) ? payload : {}) as Record<string, unknown>;
-  if (id === "state::delete") {
-    const there = await next.trigger({ function_id: "state::get", payload: { scope, key } });
-    const usage = { [METER.requests]: 1, [METER.rowsWritten]: isNothing(there) ? 0 : 1 };
-    return { usage, growthBytes: -bytesOf(there), payloadBytes: 0 };
+/** What a write may count, and what is there before it where that must be known. */
+interface Want {
+  usage: Usage;
+  growthBytes: number;
+  payloadBytes: number;
+  before?: unknown;
+}
+
+/** A removal looks first, for what is not there is no row; so does a comparison, for whether it writes is seen by what is there after it. */
+async function wantOf(request: TriggerRequest, next: Client): Promise<Want> {
+  const { function_id: id, payload } = request;
+  const { key, value, data, ops, ...others } = (isRecord(payload) ? payload : {}) as Record<string, unknown>;
+  if (id === DELETE) {
+    const before = await stored(request, next);
+    return { usage: removal(!isNothing(before)), growthBytes: 0, payloadBytes: 0, before };
   }
-  const bytes = bytesOf(id === "state::update" ? ops : (value ?? data));
-  const rowsRead = id === "state::update" ? { [METER.rowsRead]: 1 } : {};
+  const compares = id === COMPARE_AND_SET;
+  const written = id === "state::update" ? ops : (value ?? data);
+  // The new value, whatever a comparison names it.
+  const bytes = compares ? Math.max(...[written, ...Object.values(others)].map(bytesOf)) : bytesOf(written);
+  const rowsRead = compares || id === "state::update" ? { [METER.rowsRead]: 1 } : {};
   const usage = { [METER.requests]: 1, ...rowsRead, [METER.rowsWritten]: 1 };
-  return { usage, growthBytes: bytes, payloadBytes: bytes + Buffer.byteLength(String(key)) };
+  const payloadBytes = bytes + Buffer.byteLength(String(key));
+  return { usage, growthBytes: bytes, payloadBytes, ...(compares ? { before: await stored(request, next) } : {}) };
+}
+
+const removal = (isThere: boolean): Usage => ({ [METER.requests]: 1, [METER.rowsWritten]: isThere ? 1 : 0 });
+
+/** What the key of a request holds now, read beside the meter. */
+function stored({ payload }: TriggerRequest, next: Client): Promise<unknown> {
+  const { scope, key } = isRecord(payload) ? payload : {};
+  return next.trigger({ function_id: "state::get", payload: { scope, key } });
+}
+
+/** What a write counted, and by how many bytes it let the stored value grow. */
+async function doneBy(request: TriggerRequest, result: unknown, want: Want, next: Client): Promise<{ usage: Usage; delta: number }> {
+  const { function_id: id, payload, action } = request;
+  const { usage, growthBytes, before } = want;
+  // Nobody waits for its answer.
+  if (action !== undefined) return { usage, delta: growthBytes - bytesOf(before) };
+  if (id !== COMPARE_AND_SET) return { usage, delta: growthOf(id, payload, result, -bytesOf(before)) };
+  const after = await stored(request, next);
+  const rowsWritten = JSON.stringify(after) === JSON.stringify(before) ? 0 : 1;
+  return { usage: { ...usage, [METER.rowsWritten]: rowsWritten }, delta: bytesOf(after) - bytesOf(before) };
 }
 
 /** By how many bytes the stored value grew: values as JSON, as the engine stores them. `expected` is what was thought before. */
 function growthOf(id: string, payload: unknown, result: unknown, expected: number): number {
   const { old_value: before, new_value: after } = isRecord(result) ? result : {};
-  if (id !== "state::delete") return bytesOf(after ?? (isRecord(payload) ? payload["value"] : undefined)) - bytesOf(before);
+  if (id !== DELETE) return bytesOf(after ?? (isRecord(payload) ? payload["value"] : undefined)) - bytesOf(before);
   // Typed as an object that holds the old value, documented as the old value itself: where it may be either, it is what was there before.
   const mayHold = isRecord(result) && ["", "old_value"].includes(Object.keys(result).join());
   const sizes = (mayHold ? [before, result] : [result]).map((value) => -bytesOf(value));
@@ -197,7 +240,7 @@ function growthOf(id: string, payload: unknown, result: unknown, expected: numbe
 
 function rowsOf(id: string, result: unknown): number {
   if (id === "state::get") return isNothing(result) ? 0 : 1;
-  const listed = isRecord(result) ? result["groups"] : result;
+  const listed = isRecord(result) ? (result["groups"] ?? result["keys"] ?? result["entries"]) : result;
   return Math.max(1, Array.isArray(listed) ? listed.length : 1);
 }
 

@@ -123,7 +123,21 @@ function operate(
   id: string,
   payload: Record<string, unknown>,
 ): { result: unknown; event?: StateEvent } {
-  const { scope, key, value, data, ops = [] } = payload as { scope: string; key: string; value: unknown; data: unknown; ops?: Op[] };
+  const {
+    scope,
+    key,
+    value,
+    data,
+    expected,
+    ops = [],
+  } = payload as {
+    scope: string;
+    key: string;
+    value: unknown;
+    data: unknown;
+    expected: unknown;
+    ops?: Op[];
+  };
   const values = stored.get(scope) ?? new Map<string, unknown>();
   const before = values.get(key) ?? null;
   const changed = (kind: "updated" | "deleted", after: unknown): StateEvent => ({
@@ -154,6 +168,17 @@ function operate(
       values.delete(key);
       const wrapped = before === null ? {} : { old_value: before };
       return { result: wrapsDeleted ? wrapped : before, event: changed("deleted", null) };
+    }
+    case "state::compare-and-set": {
+      if (JSON.stringify(before) !== JSON.stringify(expected ?? null)) return { result: { matched: false } };
+      stored.set(scope, values.set(key, value));
+      return { result: { matched: true }, event: changed("updated", value) };
+    }
+    case "state::list_keys":
+      return { result: { keys: [...values.keys()] } };
+    case "state::list_entries": {
+      const entries = [...values].map(([name, one]) => ({ key: name, value: one }));
+      return { result: { entries, next_cursor: null, done: true, offset: 0, total: entries.length } };
     }
     case "state::list":
       return { result: [...values.values()] };
