@@ -13,6 +13,8 @@ export interface Config {
   database: {
     /** A pooler in transaction mode; null for none. */
     pooledUrl: string | null;
+    /** A replica; null for none. */
+    readUrl: string | null;
   };
   /** One server, or nodes of a cluster. Null: Weir starts a Redis of its own. */
   redisUrl: string | readonly string[] | null;
@@ -127,6 +129,7 @@ const SCHEMA = z
     PORT: wholeNumber(PORT_MAX).default(8787),
     DATABASE_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:5432/weir"),
     DATABASE_POOLED_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@host:6432/weir"),
+    DATABASE_READ_URL: serverUrl(["postgres:", "postgresql:"], "postgres://user:password@replica:5432/weir"),
     REDIS_URL: serverUrl(["redis:", "rediss:"], "redis://:password@host:6379"),
     REDIS_CLUSTER_NODES: z
       .string()
@@ -188,9 +191,9 @@ const SCHEMA = z
       if (env.WEIR_PAYMENTS === "stripe" && env[name] === undefined)
         context.addIssue({ code: "custom", path: [name], message: "is needed with WEIR_PAYMENTS=stripe" });
     }
-    if (env.DATABASE_POOLED_URL !== undefined && env.DATABASE_URL === undefined) {
-      const message = "needs DATABASE_URL too: not all that Weir does can go through a pooler";
-      context.addIssue({ code: "custom", path: ["DATABASE_POOLED_URL"], message });
+    for (const way of ["DATABASE_POOLED_URL", "DATABASE_READ_URL"] as const) {
+      if (env[way] === undefined || env.DATABASE_URL !== undefined) continue;
+      context.addIssue({ code: "custom", path: [way], message: "needs DATABASE_URL too: it is another way to that database" });
     }
     if ((env.WEIR_TLS_CERT === undefined) !== (env.WEIR_TLS_KEY === undefined)) {
       const lacking = env.WEIR_TLS_CERT === undefined ? "WEIR_TLS_CERT" : "WEIR_TLS_KEY";
@@ -206,6 +209,7 @@ const SCHEMA = z
 const SECRET = new Set([
   "DATABASE_URL",
   "DATABASE_POOLED_URL",
+  "DATABASE_READ_URL",
   "REDIS_URL",
   "REDIS_CLUSTER_NODES",
   "WEIR_ADMIN_KEY",
@@ -232,7 +236,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     host: found.WEIR_HOST,
     port: found.PORT,
     databaseUrl: found.DATABASE_URL ?? null,
-    database: { pooledUrl: found.DATABASE_POOLED_URL ?? null },
+    database: { pooledUrl: found.DATABASE_POOLED_URL ?? null, readUrl: found.DATABASE_READ_URL ?? null },
     redisUrl: found.REDIS_CLUSTER_NODES ?? found.REDIS_URL ?? null,
     adminKey: found.WEIR_ADMIN_KEY ?? null,
     dataDir: resolve(found.WEIR_DATA_DIR),

@@ -58,6 +58,8 @@ export class Engine {
   /** Postgres as the house sees it, and as whoever sent the present request may (stores/database.ts): routes use the latter. */
   readonly db: Db;
   readonly walled: Db;
+  /** As `walled`, for what only reads and reads much: of a replica where there is one. */
+  readonly reads: Db;
   readonly gate: Gate;
   readonly limits: LimitChanges;
   /** The keys in use. */
@@ -92,6 +94,7 @@ export class Engine {
     this.clock = options.clock;
     this.db = postgres.db;
     this.walled = postgres.walled;
+    this.reads = postgres.reads;
     this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock);
     this.#closePostgres = () => postgres.close();
     this.#redis = [redis.hot, redis.background];

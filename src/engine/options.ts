@@ -6,6 +6,8 @@ import type { RedisAddress } from "../stores/redis-servers.ts";
 export interface DatabaseWays {
   /** A pooler in transaction mode; null for none. */
   pooledUrl: string | null;
+  /** A replica, for what only reads; null for none. */
+  readUrl: string | null;
 }
 
 /** What an engine is made of. */

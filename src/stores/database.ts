@@ -4,8 +4,10 @@ import postgres from "postgres";
 import { currentCaller } from "../kernel/caller.ts";
 import { WeirError, unavailable } from "../kernel/errors.ts";
 import { ARRAY_TYPES } from "./array-types.ts";
+import { isAway } from "./away.ts";
 import { SETTINGS, expectSettings } from "./pooler.ts";
 import { onPool, postgresDialect, type Run } from "./postgres-dialect.ts";
+import { Replica } from "./replica.ts";
 import type { Database } from "./schema.ts";
 import { Sessions, TENANT_ROLE, type Client, type Connect } from "./sessions.ts";
 
@@ -13,6 +15,8 @@ export type Db = Kysely<Database>;
 
 /** Connections a process holds. Two cores serve about 10 statements at once; more only queue inside Postgres. */
 const POOL_SIZE = 10;
+/** To a replica, for a few long statements at a time. */
+const READ_POOL_SIZE = 4;
 /** Of them for statements on somebody's behalf: tenants' requests, and what operators change. Opened when they are needed. */
 const TENANT_SESSIONS = 4;
 const OPERATOR_SESSIONS = 2;
@@ -32,6 +36,8 @@ export interface Postgres {
    * what changes is put down to the key that asked. Outside a request the same as `db`.
    */
   walled: Db;
+  /** The same for what only reads and reads much: a replica's, where there is one. */
+  reads: Db;
   /** Resolves when connections are set as they must be; throws an Error that says what a pooler does not set. */
   ready(): Promise<void>;
   close(): Promise<void>;
@@ -44,26 +50,43 @@ export interface PostgresOptions {
    * work for, and listeners, need a server of their own: they go to `url`.
    */
   pooledUrl?: string | null;
+  /** A replica of the same database, which may be behind or away. */
+  readUrl?: string | null;
 }
 
 /**
  * Opens a pool. Quantities come as `bigint`, never as doubles. Whatever must be atomic is one statement:
  * postgres.js can report a transaction as done whose backend died in the middle (DESIGN §3, "Drivers bite").
  */
-export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = null }: PostgresOptions = {}): Postgres {
+export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = null, readUrl = null }: PostgresOptions = {}): Postgres {
+  const primary = openWay(url, poolSize, pooledUrl);
+  const replica = readUrl === null ? null : openWay(readUrl, READ_POOL_SIZE, null);
+  const reads =
+    replica && new Replica({ replica: replica.asked, replicaHouse: replica.house, primary: primary.asked, primaryHouse: primary.house });
+  const over = (run: Run): Db => new Kysely<Database>({ dialect: postgresDialect(run) });
+  const walled = over(primary.asked);
+  return {
+    db: over(primary.house),
+    walled,
+    reads: reads ? over(reads.run) : walled,
+    ready: primary.ready,
+    close: async () => void (await Promise.all([primary.close(), replica?.close()])),
+  };
+}
+
+/** The two ways to one server: on nobody's behalf, and on that of whoever sent the present request. */
+function openWay(url: string, poolSize: number, pooledUrl: string | null) {
   // A statement that is prepared under a name is known to one connection of the pooler's, and the next use comes to another.
   const prepare = pooledUrl === null;
   const client = connect(pooledUrl ?? url, { max: poolSize, prepare }, prepare ? SETTINGS : {});
   const house = onPool(client, { prepare });
-  const db = new Kysely<Database>({ dialect: postgresDialect(house) });
   const behalf = new Behalf(house, (settings) => (onclose) => connect(url, { max: 1, onclose }, { ...SETTINGS, ...settings }));
-  const walled = new Kysely<Database>({ dialect: postgresDialect(behalf.run) });
   return {
-    db,
-    walled,
-    ready: () => (prepare ? Promise.resolve() : reachPostgres(expectSettings(client))),
-    // Not db.destroy(): it would wait for ever on a connection whose server is gone.
-    close: async () => void (await Promise.all([client.end({ timeout: 2 }), behalf.close()])),
+    house,
+    asked: behalf.run,
+    ready: (): Promise<void> => (prepare ? Promise.resolve() : reachPostgres(expectSettings(client))),
+    // Not Kysely's destroy: it would wait for ever on a connection whose server is gone.
+    close: async (): Promise<void> => void (await Promise.all([client.end({ timeout: 2 }), behalf.close()])),
   };
 }
 
@@ -132,10 +155,6 @@ export async function runQuery<Row>(db: Db, text: string, parameters: readonly u
   return result.rows;
 }
 
-// SQLSTATE classes that say "not now" rather than "not so": connection, password, database (gone, or closed to connections), resources,
-// operator, lock and statement time limits.
-const AWAY = /^(?:08|28|3D|53|57|55000|55P03|25P03|CONNECT|CONNECTION|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
-
 /** Awaits a Postgres call; an absent, overloaded or hanging server becomes `503 unavailable`, other errors pass. */
 export async function reachPostgres<T>(call: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -145,10 +164,8 @@ export async function reachPostgres<T>(call: Promise<T>): Promise<T> {
   try {
     return await Promise.race([call, late]);
   } catch (error) {
-    if (error instanceof WeirError) throw error;
-    const code = (error as { code?: unknown }).code;
-    if (typeof code === "string" && AWAY.test(code)) throw unavailable("Postgres", error);
-    throw error;
+    if (error instanceof WeirError || !isAway(error)) throw error;
+    throw unavailable("Postgres", error);
   } finally {
     clearTimeout(timer);
   }

@@ -38,7 +38,14 @@ async function shuffling(): Promise<ShufflingPooler> {
 async function engineThrough(pooledUrl: string, prefix: string): Promise<Engine> {
   const { databaseUrl, redisUrl, keyPrefix } = stack;
   const redisPrefix = `${keyPrefix}${prefix}:`;
-  const engine = await createEngine({ databaseUrl, database: { pooledUrl }, redisUrl, redisPrefix, clock, redisTimeoutMs: 5_000 });
+  const engine = await createEngine({
+    databaseUrl,
+    database: { pooledUrl, readUrl: null },
+    redisUrl,
+    redisPrefix,
+    clock,
+    redisTimeoutMs: 5_000,
+  });
   opened.push(() => engine.close());
   return engine;
 }
@@ -119,7 +126,8 @@ describe("behind a pooler that gives each transaction another connection", () =>
     await setForAll(SETTINGS);
     const pooler = await shuffling();
     expect(await useThrough(await engineThrough(pooler.url, "shuffled"), "shuffled")).toEqual([]);
-    expect(pooler.shuffled).toBeGreaterThan(20);
+    // How often is chance; that it happened is not.
+    expect(pooler.shuffled).toBeGreaterThan(0);
   });
 });
 

@@ -82,19 +82,18 @@ export function historyRoutes(app: App, engine: Engine): void {
 const sendBytes = (reply: FastifyReply, type: string, bytes: Buffer): FastifyReply => reply.type(type).send(bytes);
 
 async function seriesOf(engine: Engine, accountId: string, query: Query): Promise<HistoryPoint[]> {
-  const { walled: db } = engine;
   const now = engine.clock.now();
   const stretch = stretchOf(query, now);
   const { name, kind } = meterOf(engine.catalog, query.meter);
   if (kind === "gauge" && query.groupBy !== undefined)
     throw validationFailed([{ path: "groupBy", message: "must be left out: the levels of a gauge are kept per account" }]);
-  const account = await findAccount(db, accountId, now);
+  const account = await findAccount(engine.walled, accountId, now);
   if (!account) throw notFound(`Account ${accountId}`);
   // Booked first, so that the answer holds what was answered before it.
   await engine.bookAccount(accountId).catch(unlessAway);
   const { granularity } = query;
   const asked = { account: accountId, meter: name, granularity, stretch, calendar: account.calendar };
-  return kind === "gauge" ? levelHistory(db, asked, now) : usageHistory(db, asked, query.groupBy ?? null);
+  return kind === "gauge" ? levelHistory(engine.reads, asked, now) : usageHistory(engine.reads, asked, query.groupBy ?? null);
 }
 
 /** A Redis that is away does not keep what is booked from being told. */

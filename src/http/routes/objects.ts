@@ -57,7 +57,7 @@ export function objectRoutes(app: App, engine: Engine): void {
       await Promise.all([engine.bookAccount(account), engine.objectRequests.book(now)]);
       const where = { account, meter: STORAGE_METER, service: service ?? null, namespace: namespace ?? null };
       const monthStart = monthWindow(now, found.calendar).start;
-      const objects = await listObjects(engine.walled, { ...where, monthStart, by, after: afterOf(cursor), limit: limit + 1 });
+      const objects = await listObjects(engine.reads, { ...where, monthStart, by, after: afterOf(cursor), limit: limit + 1 });
       const { rows, nextCursor } = pageOf(objects, limit, (last) => encodeCursor(cursorParts(last, by)));
       return {
         objects: rows.map((o) => toAnswer(o, ceilingBytes)),

@@ -48,7 +48,7 @@ export function standingRoutes(app: App, engine: Engine): void {
     },
     handler: async () => {
       const standings: Standing[] = [];
-      const accounts = await accountsToldSince(engine.walled, engine.clock.now() - TOLD_WITHIN_MS, ACCOUNTS_MAX);
+      const accounts = await accountsToldSince(engine.reads, engine.clock.now() - TOLD_WITHIN_MS, ACCOUNTS_MAX);
       for (let i = 0; i < accounts.length; i += AT_ONCE) {
         const reports = await Promise.all(accounts.slice(i, i + AT_ONCE).map((account) => usageOf(engine, account)));
         standings.push(...reports.flatMap(standingsOf));
