@@ -57,6 +57,10 @@ export class Namespaces {
   /** Creates a namespace. Throws `conflict` for a name in use, `limit_exceeded` at the plan's number of classes. */
   async create(account: string, service: string, name: string): Promise<WithSecret<NamespaceSummary>> {
     const now = this.#context.clock.now();
+    const usage = this.#context.usageOf("namespace-create");
+    const request = { account, service, namespace: name, operation: "namespace-create" as const, usage };
+    // What would be denied makes no namespace: taken away again it would leave a number and two audit entries behind.
+    await this.#context.admit({ ...request, mode: "peek" }, now);
     const limit = await this.#ceilingOf(account, "stateClasses");
     const creation = await insertNamespace(this.#db, { account, service, name }, limit, now);
     if (creation.outcome === "taken") throw new WeirError("conflict", `Service ${service} has a namespace ${name} already.`);
@@ -64,8 +68,7 @@ export class Namespaces {
     const { namespace, secret } = creation;
     try {
       await this.#deletions.settled(namespace);
-      const usage = this.#context.usageOf("namespace-create");
-      await this.#context.admit({ account, service, namespace: name, operation: "namespace-create", usage }, now);
+      await this.#context.admit(request, now);
     } catch (error) {
       // Through a whole deletion: somebody may have seen it in a list and put an object into it meanwhile.
       await this.#deletions.remove(namespace).catch(this.#context.onTrouble);
