@@ -40,7 +40,7 @@ import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
 import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
-import { capReports, usageReport, type CapReport, type UsageReport } from "./usage/report.ts";
+import { capReports, usageFigures, usageReport, type CapReport, type UsageFigures, type UsageReport } from "./usage/report.ts";
 
 /** Background work may wait longer than a check: nobody's write hangs on it. */
 const BACKGROUND_TIMEOUT_MS = 5_000;
@@ -166,6 +166,11 @@ export class Engine {
   usage(account: string): Promise<UsageReport> {
     const stores = { ...this.#onBehalf, catalogs: this.catalogs, book: (of: string) => this.bookAccount(of) };
     return usageReport(stores, this.#loader, account, this.clock.now());
+  }
+
+  /** The same without the bill and without a look ahead. */
+  usageFigures(account: string): Promise<UsageFigures> {
+    return usageFigures(this.#onBehalf, this.#loader, account, this.clock.now());
   }
 
   caps(account: string): Promise<CapReport[]> {

@@ -74,6 +74,8 @@ interface View {
   lentElsewhere: ReadonlyMap<string, Record<Period, number>>;
 }
 
+export type UsageFigures = Pick<UsageReport, "account" | "plan" | "meters" | "usageCaps">;
+
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
 export async function usageReport(stores: ReportStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
   const [view, recent] = await Promise.all([viewOf(stores, loader, account, now), recentUsage(stores.db, account, now)]);
@@ -92,6 +94,13 @@ export async function usageReport(stores: ReportStores, loader: AccountLoader, a
     usageCaps: view.caps.map((cap) => capReport(cap, view)),
     billingEstimate: await estimateOf(stores, running, now),
   };
+}
+
+/** What the account has used and has left, with its caps: without the bill and without a look ahead, which cost most of a report. */
+export async function usageFigures(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<UsageFigures> {
+  const view = await viewOf(stores, loader, account, now);
+  const meters = stores.catalog.catalog.meters.map((meter) => meterReport(meter, view, [], now));
+  return { account, plan: view.account.plan, meters, usageCaps: view.caps.map((cap) => capReport(cap, view)) };
 }
 
 /** The account's caps with their state. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Engine } from "../../engine.ts";
 import { WeirError } from "../../kernel/errors.ts";
 import { DAY_MS } from "../../kernel/window.ts";
-import type { UsageReport } from "../../usage/report.ts";
+import type { UsageFigures } from "../../usage/report.ts";
 import { accountsToldSince } from "../../usage/standing-store.ts";
 import { limitStateSchema } from "../answers.ts";
 import type { App } from "../app.ts";
@@ -12,7 +12,7 @@ import { allow } from "../auth.ts";
 const TOLD_WITHIN_MS = 31 * DAY_MS;
 /** Each is looked at in full: about 5 ms. */
 const ACCOUNTS_MAX = 100;
-/** Looked at together: one after the other a hundred took seconds on a busy machine. */
+/** Looked at together. */
 const AT_ONCE = 10;
 
 const standingSchema = z.object({
@@ -60,14 +60,14 @@ export function standingRoutes(app: App, engine: Engine): void {
 }
 
 /** Null for an account that is gone by now. */
-async function usageOf(engine: Engine, account: string): Promise<UsageReport | null> {
-  return engine.usage(account).catch((error: unknown) => {
+async function usageOf(engine: Engine, account: string): Promise<UsageFigures | null> {
+  return engine.usageFigures(account).catch((error: unknown) => {
     if (error instanceof WeirError && error.code === "not_found") return null;
     throw error;
   });
 }
 
-function standingsOf(usage: UsageReport | null): Standing[] {
+function standingsOf(usage: UsageFigures | null): Standing[] {
   if (!usage) return [];
   const { account, plan } = usage;
   const limits = usage.meters.flatMap(({ meter, unit, period, used, reserved, limit, percent, state, source, resetsAt }): Standing[] =>
