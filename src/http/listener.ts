@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { toProblem, WeirError } from "../kernel/errors.ts";
 import { PROBLEM_TYPE } from "./problems.ts";
+import { offersSocket } from "./upgrades.ts";
 
 /** A certificate with those that lead to its root, and its key; PEM. */
 export interface Certificate {
@@ -34,8 +35,7 @@ export function createListener(answer: RequestListener, certificate: Certificate
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
-    // Many clients offer h2c with every request; only a WebSocket is an upgrade, the others are answered as they are.
-    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+    shouldUpgradeCallback: offersSocket,
   };
   const bounded = boundPipelines(answer);
   const server =

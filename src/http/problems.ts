@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from "fastify-type-provider-zod";
 import { toProblem, validationFailed, WeirError, type FieldError } from "../kernel/errors.ts";
+import { offersSocket } from "./upgrades.ts";
 import { readOn } from "./unread-body.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
@@ -34,6 +35,8 @@ export const noSuchRoute = ({ method, url }: FastifyRequest): WeirError =>
 export function sendProblem(error: FastifyError | WeirError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = asWeirError(error);
   if ("code" in error && error.code === BODY_TOO_LARGE) readOn(request, reply);
+  // Where a WebSocket was offered and refused, nobody reads on.
+  if (offersSocket(request.raw)) void reply.header("connection", "close");
   if (known.status >= 500) request.log.error({ err: error }, known.code);
   if (known.retryAfterSeconds !== null) void reply.header("retry-after", String(known.retryAfterSeconds));
   if (known.code === "unauthorized") void reply.header("www-authenticate", "Bearer");

@@ -15,9 +15,11 @@ const ALONE_ROUNDS_MAX = 4;
 /** How often a request that was late is sent again before it counts as one that hangs. */
 const LATE_AGAIN_MAX = 3;
 /** How long the honest client is undisturbed between two batches. */
-const CALM_MS = 400;
+const CALM_MS = 300;
 /** Between an answer and the next request of a client: attackers are many and slow, not one process as fast as ours. */
-const PAUSE_MS = 10;
+const PAUSE_MS = 5;
+/** Batches between two words on how far it has come. */
+const TOLD_EVERY = 25;
 /** Faults that are told in full. */
 const FAULTS_TOLD_MAX = 25;
 
@@ -59,6 +61,7 @@ export async function fuzz(campaign: Campaign): Promise<CampaignResult> {
     if (!party) throw new Error("nobody to ask about");
     const requests = fc.sample(requestsAbout(party, stage.keysOf(party), stage.hook), { seed: seed + batch, numRuns: BATCH });
     await run.batch(requests);
+    if ((batch + 1) % TOLD_EVERY === 0) campaign.say(`${run.sent} of ${runs} requests are sent`);
   }
   run.end();
   return run.result();

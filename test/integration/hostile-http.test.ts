@@ -102,6 +102,33 @@ it("a call that needs no body may come without one, with a content type or not",
   });
 });
 
+describe("a request that offers to become a WebSocket", () => {
+  const OFFER = `${HEAD}Connection: upgrade\r\nUpgrade: websocket\r\n`;
+
+  it("where there is none is answered as it is, and so is what follows it", async () => {
+    const connection = new RawConnection(url);
+    for (const path of ["/health", "/nowhere"]) {
+      connection.send(`GET ${path} HTTP/1.1\r\n${OFFER}\r\n`);
+      expect((await connection.answer())?.status).toBe(path === "/health" ? 200 : 404);
+    }
+    connection.send(post("/v1/check", "{}", "Connection: upgrade\r\nUpgrade: websocket\r\n"));
+    expectProblem(await connection.answer(), "validation_failed");
+    connection.send(`GET /health HTTP/1.1\r\n${HEAD}\r\n`);
+    expect((await connection.answer())?.status).toBe(200);
+    connection.end();
+  });
+
+  it("and may not is told that the connection ends", async () => {
+    const connection = new RawConnection(url);
+    const path = "/v1/services/s/state/namespaces/Room/objects/o/socket";
+    connection.send(`GET ${path} HTTP/1.1\r\n${OFFER.replace(/Authorization.*\r\n/, "")}\r\n`);
+    const answer = await connection.answer();
+    expectProblem(answer, "unauthorized");
+    expect(answer?.headers["connection"]).toBe("close");
+    await connection.closed();
+  });
+});
+
 describe("a body that is too large", () => {
   const MEBIBYTE = Buffer.alloc(1_048_576, " ");
   const begin = (length: number): RawConnection => {
