@@ -18,20 +18,18 @@ export interface RedisFacts {
   aheadMs: number;
 }
 
-const PINGS = 5;
+const TRIPS = 5;
 
 /** Asks the server about itself; throws `unavailable`. */
 export async function redisFacts(connection: RedisConnection, clock: Clock): Promise<RedisFacts> {
-  const trips: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
-    const from = monotonicMs();
-    await connection.call((client) => client.ping());
-    trips.push(monotonicMs() - from);
+  const trips: { ms: number; aheadMs: number }[] = [];
+  for (let i = 0; i < TRIPS; i++) {
+    const [since, from] = [monotonicMs(), clock.now()];
+    const [seconds = 0, micros = 0] = (await connection.call((client) => client.time())).map(Number);
+    const aheadMs = seconds * 1_000 + Math.floor(micros / 1_000) - Math.round((from + clock.now()) / 2);
+    trips.push({ ms: monotonicMs() - since, aheadMs });
   }
-  const from = clock.now();
-  const [seconds = 0, micros = 0] = (await connection.call((client) => client.time())).map(Number);
-  // Its answer was made somewhere between the two: half a round trip is as far as this can be wrong.
-  const aheadMs = seconds * 1_000 + Math.floor(micros / 1_000) - Math.round((from + clock.now()) / 2);
+  trips.sort((a, b) => a.ms - b.ms);
   const info = await connection.call((client) => client.info());
   const said = (name: string): string | null => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? null;
   const number = (name: string): number | null => (said(name) === null ? null : Number(said(name)));
@@ -43,7 +41,8 @@ export async function redisFacts(connection: RedisConnection, clock: Clock): Pro
     evictionPolicy: said("maxmemory_policy"),
     usedBytes: number("used_memory"),
     maxBytes: number("maxmemory"),
-    latencyMs: trips.toSorted((a, b) => a - b)[Math.floor(PINGS / 2)] ?? 0,
-    aheadMs,
+    latencyMs: trips[Math.floor(TRIPS / 2)]?.ms ?? 0,
+    // Its answer was made somewhere on the way: half a round trip is as far as this can be wrong, so the shortest knows best.
+    aheadMs: trips[0]?.aheadMs ?? 0,
   };
 }

@@ -234,6 +234,14 @@ describe("what comes back", () => {
     expect(ran.stderr).toContain(remedy);
   });
 
+  test.each([
+    [{ ok: true, note: "keeps nothing on disk" }, "apt-get install redis-server"],
+    [{ ok: false, note: "Redis cannot be reached" }, "REDIS_URL"],
+  ])("the doctor says what to type for a store of which /ready says %o", async (redis, remedy) => {
+    answers(200, { ok: true, redis });
+    expect((await weir(["doctor"])).stdout).toMatch(new RegExp(`→ redis: .*${remedy}`));
+  });
+
   test("what is not Weir is not taken for it", async () => {
     answers(200, "<html>");
     const { code, stderr } = await weir(["usage"]);

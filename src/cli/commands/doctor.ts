@@ -141,6 +141,10 @@ function readiness(answer: Answer): Finding[] {
   return [whole, ...parts.filter(([, value]) => value !== null).map(([name, value]) => part(name, value))];
 }
 
+const AWAY = "Start it, and see DATABASE_URL and REDIS_URL; the server's log says more.";
+/** What `/ready` notes of a part that works: that it is the Redis Weir brings for a first look. */
+const NOT_KEPT = "apt-get install redis-server (or brew install redis), or set REDIS_URL; then start Weir again.";
+
 /** `ok: false` has failed; a note on a part that works is a warning; what else it says is shown as it is. */
 function part(check: string, value: Record<string, unknown>): Finding {
   const note = typeof value["note"] === "string" ? value["note"] : null;
@@ -151,7 +155,7 @@ function part(check: string, value: Record<string, unknown>): Finding {
     check,
     state: bad ? "failed" : note === null ? "ok" : "warning",
     found: found || (bad ? "does not answer" : "answers"),
-    remedy: null,
+    remedy: bad ? AWAY : note === null ? null : NOT_KEPT,
   };
 }
 
