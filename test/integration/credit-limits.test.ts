@@ -21,7 +21,7 @@ const PREPAID = {
   name: "Prepaid",
   subscriptionUsdMicrosPerMonth: 0,
   allowances: { log_events: { quantity: 100, period: "month", hard: false } },
-  charges: { log_events: each("2"), kv_reads: each("5") },
+  charges: { log_events: each("2"), kv_reads: each("5"), state_requests: each("1") },
   credits: { required: true },
 };
 
@@ -183,6 +183,27 @@ describe("a plan that stops where credits are exhausted", () => {
     const [{ id }] = body["credits"] as [{ id: string }];
     await t.send("DELETE", `/v1/credits/${id}`, { account: other });
     expect((await use(other, 1)).allowed).toBe(false);
+  });
+
+  it("a write to State that credits no longer pay for is 429 and names it; over HTTP too a check is answered", async () => {
+    // Making the class is a request too.
+    const account = await prepaid(4);
+    const namespaces = `/v1/services/service_1/state/namespaces`;
+    await t.send("POST", namespaces, { account, body: { name: "Room" } });
+    const put = () =>
+      t.send("PUT", `${namespaces}/Room/objects/room-1/values/counter`, { account, body: { value: "1", encoding: "text" } });
+    const answers = [];
+    for (let i = 0; i < 4; i++) answers.push(await put());
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect(answers[3]?.body).toMatchObject({
+      code: "limit_exceeded",
+      denials: [{ code: "credits_exhausted", meter: "state_requests", used: 4 }],
+    });
+    const { status, body } = await t.send("POST", "/v1/check", { body: { account, operation: "get" } });
+    expect([status, body["denials"]]).toMatchObject([
+      200,
+      [{ code: "credits_exhausted", remedy: expect.stringContaining("weir credits grant") }],
+    ]);
   });
 
   it("shows people no limit that moves, and every invariant holds", async () => {
