@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { answerAlarm } from "../../examples/alarm-worker.ts";
 import { openTestApp, type Answer, type TestApp } from "../support/app.ts";
 import { startReceiver, type Received, type Receiver } from "../support/receiver.ts";
 
@@ -77,6 +79,32 @@ test("each attempt is signed anew, at its own time, under the alarm's one id", a
   expect(Number(second.headers["webhook-timestamp"]) - Number(first.headers["webhook-timestamp"])).toBe(2);
   expect(verified(secret, second)).toMatchObject({ retryCount: 1, isRetry: true });
   expect(second.headers["webhook-signature"]).not.toBe(first.headers["webhook-signature"]);
+});
+
+test("the example's worker rings for a signed call, and answers others with 401 and its own failures with 500", async () => {
+  expect(
+    readFileSync(new URL("../../examples/alarm-worker.ts", import.meta.url), "utf8")
+      .trimEnd()
+      .split("\n").length,
+  ).toBeLessThanOrEqual(20);
+  const { path, headers, body } = await rung();
+  const rings: string[] = [];
+  const answerTo = async (text: string, ring: (object: string) => void): Promise<number> => {
+    const call = new Request(`http://worker.example${path}`, { method: "POST", headers: headers as Record<string, string>, body: text });
+    vi.useFakeTimers({ toFake: ["Date"], now: t.clock.now() });
+    try {
+      return (await answerAlarm(call, secret, async ({ object }) => ring(object))).status;
+    } finally {
+      vi.useRealTimers();
+    }
+  };
+  const fails = (): never => {
+    throw new Error("not now");
+  };
+  expect(await answerTo(body, (object) => void rings.push(object))).toBe(204);
+  expect(await answerTo(body.replace("room-1", "room-2"), (object) => void rings.push(object))).toBe(401);
+  expect(await answerTo(body, fails)).toBe(500);
+  expect(rings).toEqual(["room-1"]);
 });
 
 test("namespaces have secrets of their own, also one that is made anew under its name", async () => {
