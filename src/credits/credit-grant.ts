@@ -43,6 +43,8 @@ export interface CreditBurn {
 
 /** Grants of an account that are in use at once: each is a line of an invoice it pays. */
 export const GRANTS_IN_USE_MAX = 100;
+/** Millionths: 90 million dollars. All that are in use together stay below 2^53, and can be shown. */
+const AMOUNT_MAX = Math.floor(QUANTITY_MAX / GRANTS_IN_USE_MAX);
 
 const PRIORITY_DEFAULT = 50;
 const PRIORITY_MAX = 100;
@@ -56,7 +58,7 @@ const instant = z
 
 /** Body of `POST /v1/credits`. */
 export const grantRequestSchema = z.strictObject({
-  amountUsdMicros: z.int().min(1).max(QUANTITY_MAX),
+  amountUsdMicros: z.int().min(1).max(AMOUNT_MAX),
   currency: z
     .string()
     .regex(/^[A-Z]{3}$/, "must be a currency of ISO 4217, such as USD")

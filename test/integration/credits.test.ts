@@ -89,6 +89,16 @@ describe("granting", () => {
     expect((await t.send("GET", "/v1/credits", { account })).body["credits"]).toEqual([]);
   });
 
+  it("is no larger than what a hundred of can be shown in all", async () => {
+    const account = await billing.newAccount("pro");
+    const most = Math.floor(Number.MAX_SAFE_INTEGER / 100);
+    expect(await grant(account, most + 1)).toMatchObject({ status: 400, body: { code: "validation_failed" } });
+    for (let i = 0; i < 100; i++) expect((await grant(account, most)).status).toBe(201);
+    expect((await t.send("GET", "/v1/credits", { account })).body["balances"]).toEqual([
+      { currency: "USD", remainingUsdMicros: 100 * most },
+    ]);
+  });
+
   it("keeps at most 100 in use; one that is void makes room", async () => {
     const account = await billing.newAccount("pro");
     const all = await Promise.all(Array.from({ length: 101 }, () => grant(account, 1)));
