@@ -3,6 +3,7 @@ import { sleep } from "../../src/kernel/clock.ts";
 import { differences, type Digester } from "./digest.ts";
 import type { HonestClient } from "./honest-client.ts";
 import { Lane, type Outcome } from "./lane.ts";
+import { troubleOf } from "./log-line.ts";
 import { requestsAbout, type FuzzRequest } from "./requests.ts";
 import type { Stage } from "./stage.ts";
 
@@ -211,6 +212,8 @@ class Run {
     if (this.#faults > FAULTS_TOLD_MAX) return;
     this.#campaign.say(`✗ ${outcome?.request.operation ?? ""}: ${fault}`);
     if (outcome) this.#campaign.say(`    ${shown(outcome.request.bytes)}\n    ${outcome.body.slice(0, 300)}`);
+    const logged = this.#campaign.stage.said.at(-1);
+    if (outcome?.status === 500 && logged !== undefined) this.#campaign.say(`    ${troubleOf(logged)}`);
   }
 }
 

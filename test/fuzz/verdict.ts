@@ -1,4 +1,5 @@
 import type { CampaignResult } from "./campaign.ts";
+import { troubleOf } from "./log-line.ts";
 import { percentile, type HonestReport } from "./honest-client.ts";
 
 /** The honest client's slowest hundredth may take so many times as long as when it is alone. */
@@ -71,13 +72,6 @@ function neighbour({ windows, failures }: HonestReport, say: (line: string) => v
       `×${(beside / before).toFixed(2)}; in the median of ${full.length} windows ×${slower.toFixed(2)}; ${failures.length} failed`,
   );
   return slower;
-}
-
-/** What a line of the log is about; a line of JSON is shown by its error, with where it comes from. */
-function troubleOf(line: string): string {
-  if (!line.startsWith("{")) return line;
-  const { err, msg } = JSON.parse(line) as { err?: { message?: string; stack?: string }; msg?: string };
-  return `${msg ?? ""}: ${err?.message ?? ""} (${/src\/\S+/.exec(err?.stack ?? "")?.[0] ?? "?"})`;
 }
 
 /** The last quarter's median over the second's: the first warms up. */
