@@ -82,13 +82,17 @@ export async function findGrant(db: Db, account: string, id: string): Promise<Cr
   return rows[0] ? toGrant(rows[0]) : null;
 }
 
-/** Voids a grant: what is left of it is not burned any more. One that is void already stays as it is; false where there is none. */
+/**
+ * Voids a grant: what is left of it is not burned any more. One that is void already stays as it is; false where there is none. The account's
+ * row is locked first, as where credits are granted: the triggers of both touch it, and one after the other in two orders was a deadlock.
+ */
 export async function voidGrant(db: Db, account: string, id: string, now: number): Promise<boolean> {
   const { rows } = await reachPostgres(
     sql<{ id: string }>`
       with voided as (
         update credit_grants set voided_at = ${iso(now)}::timestamptz
-        where account = ${account} and id = ${id} and voided_at is null returning id
+        where account = (select a.account from accounts a where a.account = ${account} for no key update)
+          and id = ${id} and voided_at is null returning id
       )
       select id from credit_grants where account = ${account} and id = ${id}`.execute(db),
   );

@@ -99,6 +99,19 @@ describe("granting", () => {
     ]);
   });
 
+  it("and another's end wait for one another, in one order: neither fails, however many come at once", async () => {
+    const account = await billing.newAccount("pro");
+    await grant(account, 1_000);
+    await t.engine.invoices.watchCredits(t.clock.now());
+    for (let round = 0; round < 8; round++) {
+      const made = await Promise.all(Array.from({ length: 6 }, () => grant(account, 1_000)));
+      const ends = made.map((one) => t.send("DELETE", `/v1/credits/${idOf(one)}`, { account }));
+      const more = Array.from({ length: 6 }, () => grant(account, 1_000));
+      const answers = await Promise.all([...ends, ...more]);
+      expect(answers.map(({ status }) => status)).toEqual([...Array<number>(6).fill(200), ...Array<number>(6).fill(201)]);
+    }
+  });
+
   it("keeps at most 100 in use; one that is void makes room", async () => {
     const account = await billing.newAccount("pro");
     const all = await Promise.all(Array.from({ length: 101 }, () => grant(account, 1)));
