@@ -18,6 +18,7 @@ import { handOverInvoices } from "./hand-over-invoices.ts";
 import { indexClosedMonths } from "./index-closed-months.ts";
 import { prepareLedger } from "./prepare-ledger.ts";
 import { rollUpUsage } from "./roll-up-usage.ts";
+import { sumOldDays } from "./sum-old-days.ts";
 import { tellResets } from "./tell-window-resets.ts";
 import { tellUsage } from "./tell-usage.ts";
 import { watchPrepaidCredits } from "./watch-credits.ts";
@@ -35,6 +36,7 @@ export const JOBS: readonly Job[] = [
   deliverWebhooks,
   prepareLedger,
   indexClosedMonths,
+  sumOldDays,
   forgetEvents,
   forgetKeys,
   forgetOldLeases,

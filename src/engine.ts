@@ -95,7 +95,7 @@ export class Engine {
     this.db = postgres.db;
     this.walled = postgres.walled;
     this.reads = postgres.reads;
-    this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock);
+    this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock, options.hoursKeptMonths ?? null);
     this.#closePostgres = () => postgres.close();
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});

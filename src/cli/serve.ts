@@ -68,9 +68,18 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { database, invoiceGraceHours, payments } = config;
+  const { database, invoiceGraceHours, hoursKeptMonths, payments } = config;
   const outbox = outboxOptions(config);
-  const engine = await connect({ ...ground, database, clock: testClock ?? systemClock, onTrouble, outbox, invoiceGraceHours, payments });
+  const engine = await connect({
+    ...ground,
+    database,
+    clock: testClock ?? systemClock,
+    onTrouble,
+    outbox,
+    invoiceGraceHours,
+    hoursKeptMonths,
+    payments,
+  });
   closers.push(() => engine.close());
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);

@@ -25,6 +25,8 @@ export interface EngineOptions {
   outbox?: DispatcherOptions;
   /** How long an invoice stays a draft after its month's end, hours; 24 unless told. */
   invoiceGraceHours?: number;
+  /** After so many whole months hours of usage are summed by day; never unless told. */
+  hoursKeptMonths?: number | null;
   /** Who collects what is billed; nobody unless told. */
   payments?: PaymentOptions | null;
   /** Told of faults in the background: nobody else is there to hear of them. */

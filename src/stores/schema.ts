@@ -7,12 +7,13 @@ import type { CreditTables } from "./schema-credits.ts";
 import type { GuardTables } from "./schema-guards.ts";
 import type { ObjectTables } from "./schema-objects.ts";
 import type { PaymentTables } from "./schema-payments.ts";
+import type { UsageTables } from "./schema-usage.ts";
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 /** A column that has a default: it may be left out when a row is made. */
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface Database extends CreditTables, GuardTables, ObjectTables, PaymentTables {
+export interface Database extends CreditTables, GuardTables, ObjectTables, PaymentTables, UsageTables {
   accounts: {
     account: string;
     name: string | null;
@@ -24,6 +25,7 @@ export interface Database extends CreditTables, GuardTables, ObjectTables, Payme
     epoch: Defaulted<bigint>;
     last_epoch: Defaulted<bigint>;
     foreign_seq: Defaulted<bigint>;
+    summed_before: Defaulted<Timestamp>;
     created_at: Timestamp;
     updated_at: Timestamp;
   };
@@ -266,16 +268,6 @@ export interface Database extends CreditTables, GuardTables, ObjectTables, Payme
     trial_ends_at: Timestamp | null;
     catalog_version: bigint | null;
     used_before: ColumnType<unknown, string, never> | null;
-  };
-  usage_buckets: {
-    account: string;
-    bucket: Timestamp;
-    meter: string;
-    service: string;
-    namespace: string;
-    epoch: bigint;
-    source: string;
-    quantity: bigint;
   };
   webhooks: {
     account: string;

@@ -50,7 +50,7 @@ it("src/stores/schema.ts says what the migrated database says, column by column"
 });
 
 function typedColumns(): Map<string, string> {
-  const text = ["schema", "schema-credits", "schema-guards", "schema-objects", "schema-payments"]
+  const text = ["schema", "schema-credits", "schema-guards", "schema-objects", "schema-payments", "schema-usage"]
     .map((name) => readFileSync(new URL(`../../src/stores/${name}.ts`, import.meta.url), "utf8"))
     .join("\n");
   const columns = new Map<string, string>();

@@ -21,7 +21,9 @@ export interface TestEngine {
   stop(): Promise<void>;
 }
 
-export async function openTestEngine(options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "payments"> = {}): Promise<TestEngine> {
+export async function openTestEngine(
+  options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "hoursKeptMonths" | "payments"> = {},
+): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
   const open = (): Promise<Engine> =>
