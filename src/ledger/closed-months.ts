@@ -8,16 +8,20 @@ const UNCOVERED_MONTHS = loadQuery("uncovered-months");
 const SETTLED_AFTER_MS = 2 * DAY_MS;
 /** In one go: a year that was brought in from elsewhere. */
 const MONTHS_AT_ONCE = 12;
+/** Any constant of ours: whoever builds indexes holds this lock. Two that build one at once wait for each other, and Postgres ends one of them. */
+const INDEXERS_LOCK = "7193471104";
 
 /**
  * Gives each month of the ledger that is over an index that holds all that histories read, and answers the partitions it did.
  * Why not from the start: quantities of the running month grow each second, and each growth would write a new entry into every index.
  * Why at all: a year of hours by three services lies in 6,087 pages of the tables and in 300 of this index (20 ms and 5 ms).
- * Writers are not kept waiting; where it was interrupted, it begins again.
+ * Writers are not kept waiting; where it was interrupted, it begins again. While another process is at it, it does nothing.
  */
 export async function indexClosedMonths(databaseUrl: string, now: number): Promise<string[]> {
   const maintenance = openMaintenance(databaseUrl);
   try {
+    const [lock] = await maintenance.ask<{ mine: boolean }>("select pg_try_advisory_lock($1::bigint) as mine", [INDEXERS_LOCK]);
+    if (lock?.mine !== true) return [];
     const months = await maintenance.ask<{ partition: string; index: string; broken: boolean }>(UNCOVERED_MONTHS, [
       iso(now - SETTLED_AFTER_MS),
       MONTHS_AT_ONCE,

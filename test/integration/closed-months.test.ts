@@ -51,6 +51,12 @@ it("leaves to their owner the tables of another, and finds nothing to do in them
   expect(await indexClosedMonths(url.href, LATER)).toEqual([]);
 });
 
+it("are indexed by one process at a time: of several at once none fails, and each month is indexed once", async () => {
+  const months = await Promise.all([1, 2, 3, 4].map(() => indexClosedMonths(t.stack.databaseUrl, LATER)));
+  expect(months.flat().toSorted()).toEqual(["usage_buckets_202603", "usage_buckets_202604"]);
+  await sql`drop index usage_buckets_202603_covering, usage_buckets_202604_covering`.execute(t.engine.db);
+});
+
 it("are indexed when they are over, once, and read from the index alone", async () => {
   expect(await indexClosedMonths(t.stack.databaseUrl, BEFORE_APRIL_IS_OVER)).toEqual(["usage_buckets_202603"]);
   expect(await indexClosedMonths(t.stack.databaseUrl, LATER)).toEqual(["usage_buckets_202604"]);
