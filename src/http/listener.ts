@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { toProblem, WeirError } from "../kernel/errors.ts";
 import { PROBLEM_TYPE } from "./problems.ts";
-import { offersSocket } from "./upgrades.ts";
+import { endsWithAnswer, offersSocket } from "./upgrades.ts";
 
 /** A certificate with those that lead to its root, and its key; PEM. */
 export interface Certificate {
@@ -55,6 +55,7 @@ function boundPipelines(answer: RequestListener): RequestListener {
     const before = underWay.get(socket) ?? 0;
     underWay.set(socket, before + 1);
     response.once("close", () => underWay.set(socket, (underWay.get(socket) ?? 1) - 1));
+    if (endsWithAnswer(request)) response.setHeader("connection", "close");
     if (before < PIPELINED_MAX) return answer(request, response);
     const sentence = `More than ${PIPELINED_MAX} requests of this connection wait for an answer.`;
     refuse(request, response, new WeirError("rate_limited", sentence, { retryAfterSeconds: 1 }));

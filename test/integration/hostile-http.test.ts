@@ -105,16 +105,29 @@ it("a call that needs no body may come without one, with a content type or not",
 describe("a request that offers to become a WebSocket", () => {
   const OFFER = `${HEAD}Connection: upgrade\r\nUpgrade: websocket\r\n`;
 
-  it("where there is none is answered as it is, and so is what follows it", async () => {
+  it.each(["websocket", "WebSocket, h2c", "\xff"])(
+    "or to %s, where there is none, is answered as it is, and its connection ends",
+    async (offer) => {
+      for (const [path, status] of [
+        ["/health", 200],
+        ["/nowhere", 404],
+      ] as const) {
+        const connection = new RawConnection(url);
+        connection.send(Buffer.from(`GET ${path} HTTP/1.1\r\n${HEAD}Connection: upgrade\r\nUpgrade: ${offer}\r\n\r\n`, "latin1"));
+        expect(await connection.answer()).toMatchObject({ status, headers: { connection: "close" } });
+        await connection.closed();
+      }
+    },
+  );
+
+  it("or to h2c is answered, and so is what follows it", async () => {
     const connection = new RawConnection(url);
-    for (const path of ["/health", "/nowhere"]) {
-      connection.send(`GET ${path} HTTP/1.1\r\n${OFFER}\r\n`);
-      expect((await connection.answer())?.status).toBe(path === "/health" ? 200 : 404);
+    for (let i = 0; i < 2; i++) {
+      connection.send(`GET /health HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
+      expect((await connection.answer())?.status).toBe(200);
     }
-    connection.send(post("/v1/check", "{}", "Connection: upgrade\r\nUpgrade: websocket\r\n"));
+    connection.send(post("/v1/check", "{}", "Connection: Upgrade\r\nUpgrade: h2c\r\n"));
     expectProblem(await connection.answer(), "validation_failed");
-    connection.send(`GET /health HTTP/1.1\r\n${HEAD}\r\n`);
-    expect((await connection.answer())?.status).toBe(200);
     connection.end();
   });
 
