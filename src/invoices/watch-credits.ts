@@ -1,4 +1,5 @@
 import { CREDITS_LOW_PERCENT } from "../catalog/schema.ts";
+import { WeirError } from "../kernel/errors.ts";
 import { jsonAmount } from "../kernel/money.ts";
 import { iso } from "../kernel/window.ts";
 import { planInForce, type InvoiceInput } from "./compose.ts";
@@ -33,11 +34,22 @@ export async function watchCredits(stores: BillingStores, now: number): Promise<
 }
 
 async function tell({ db }: BillingStores, looked: CreditAccount, input: InvoiceInput, now: number): Promise<number> {
-  const standing = creditStanding(input);
-  const lowPercent = planInForce(input, now)?.credits?.lowPercent ?? CREDITS_LOW_PERCENT;
-  const level = creditLevel(standing, lowPercent);
+  const seen = reckoned(input, now);
   // The first look is noted whatever it sees: from then on grants that come in between are noticed.
-  return level === looked.level && looked.round > 0n ? 0 : tellCredits(db, looked, level, dataOf(standing, input, lowPercent), now);
+  if (seen === null || (seen.level === looked.level && looked.round > 0n)) return 0;
+  return tellCredits(db, looked, seen.level, seen.data, now);
+}
+
+/** Null where the month comes to more than can be written down: that is this account's own, and keeps no other waiting. */
+function reckoned(input: InvoiceInput, now: number): { level: 0 | 1 | 2; data: Record<string, unknown> } | null {
+  try {
+    const standing = creditStanding(input);
+    const lowPercent = planInForce(input, now)?.credits?.lowPercent ?? CREDITS_LOW_PERCENT;
+    return { level: creditLevel(standing, lowPercent), data: dataOf(standing, input, lowPercent) };
+  } catch (error) {
+    if (error instanceof WeirError && error.code === "validation_failed") return null;
+    throw error;
+  }
 }
 
 const dataOf = (standing: CreditStanding, { period }: InvoiceInput, lowPercent: number): Record<string, unknown> => ({

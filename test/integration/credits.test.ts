@@ -290,6 +290,23 @@ describe("telling", () => {
     expect(await told(without)).toEqual([]);
   });
 
+  it("passes over an account whose month comes to more than can be written, and tells the others", async () => {
+    const [beyond, behind] = [await onPro(), await billing.newAccount("pro")].toSorted();
+    for (const account of [beyond, behind]) await grant(String(account), 10);
+    const meters = t.engine.catalog.meters.filter(({ kind }) => kind === "counter");
+    const most = Object.fromEntries(meters.map(({ name }) => [name, 2 ** 53 - 1_000]));
+    const event = { specversion: "1.0", type: "weir.usage", source: "/most", id: "1", subject: beyond, data: { usage: most } };
+    expect(await t.engine.recordEvents([event], { account: null })).toMatchObject({ accepted: 1 });
+    await overBy(String(behind), 2_000_000);
+    expect((await t.send("GET", "/v1/invoices/upcoming", { account: String(beyond) })).status).toBe(400);
+    await watch();
+    expect(await told(String(beyond))).toEqual([]);
+    expect(await told(String(behind))).toEqual([
+      ["credits.low", 0],
+      ["credits.exhausted", 0],
+    ]);
+  });
+
   it("what was reckoned before a grant is not told after it", async () => {
     const account = await onPro();
     await grant(account, 100_000);
