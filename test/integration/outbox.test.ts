@@ -111,8 +111,14 @@ test("many dispatchers at once deliver each message once", async () => {
   const accounts = await Promise.all(Array.from({ length: 6 }, () => t.newAccount()));
   for (const account of accounts) await t.newWebhook(account, receiver.url);
   await Promise.all(accounts.flatMap((account) => Array.from({ length: 15 }, () => t.tell(account))));
-  await Promise.all(Array.from({ length: 6 }, () => t.another().deliverDue()));
-  expect(receiver.received).toHaveLength(90);
+  const dispatchers = Array.from({ length: 6 }, () => t.another());
+  // One that finds every endpoint in others' hands ends its run; as the job does, each is run again.
+  await expect
+    .poll(async () => {
+      await Promise.all(dispatchers.map((dispatcher) => dispatcher.deliverDue()));
+      return receiver.received.length;
+    })
+    .toBe(90);
   expect(new Set(receiver.received.map((one) => one.headers["webhook-id"])).size).toBe(90);
   await receiver.stop();
 });
