@@ -29,7 +29,7 @@ export async function headroomOf(stores: GateStores, events: readonly DatedEvent
   const counting = byAccount.filter(({ batch }) => batch.size > 0);
   const roomy = exact ? [] : await glance(stores, counting);
   const left = counting.filter((_, i) => roomy[i] !== true);
-  const found = await Promise.all(left.map(({ account, own, batch }) => lookCloser(stores, account, own, batch, exact)));
+  const found = await Promise.all(left.map((one) => exactHeadroom(stores, one, exact)));
   return new Map(left.map(({ account }, i) => [account, found[i] ?? ROOMY]));
 }
 
@@ -38,17 +38,6 @@ interface Batch {
   own: readonly DatedEvent[];
   /** Quantities by meter. As doubles: they decide only whether to look closer. */
   batch: ReadonlyMap<string, number>;
-}
-
-async function lookCloser(
-  stores: GateStores,
-  account: string,
-  events: readonly DatedEvent[],
-  batch: ReadonlyMap<string, number>,
-  exact: boolean,
-): Promise<Headroom> {
-  const present = await presentCounters(stores, account, [...batch.keys()]);
-  return exactHeadroom(stores, account, events, batch, { exact, present });
 }
 
 /** True for each batch that is small, and whose events all lie in the month whose sums stand in Redis, all of them far below the end. */
@@ -88,13 +77,8 @@ async function presentCounters({ counters }: GateStores, account: string, meters
   }
 }
 
-async function exactHeadroom(
-  stores: GateStores,
-  account: string,
-  events: readonly DatedEvent[],
-  batch: ReadonlyMap<string, number>,
-  { exact, present }: { exact: boolean; present: Snapshot | null },
-): Promise<Headroom> {
+async function exactHeadroom(stores: GateStores, { account, own: events, batch }: Batch, exact: boolean): Promise<Headroom> {
+  const present = await presentCounters(stores, account, [...batch.keys()]);
   const windows = windowsOf(events);
   const { foreignSeq, sums } = await bookedInWindows(stores.db, account, windows);
   const far = sums.every((byMeter) => [...byMeter.values()].every((sum) => sum <= BigInt(FAR_BELOW)));
