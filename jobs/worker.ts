@@ -10,6 +10,7 @@ import { countTime } from "./count-time.ts";
 import { deliverAlarms } from "./deliver-alarms.ts";
 import { deliverWebhooks } from "./deliver-webhooks.ts";
 import { forgetOldDeliveries } from "./forget-deliveries.ts";
+import { detachOldMonths } from "./detach-old-months.ts";
 import type { Job } from "./job.ts";
 import { forgetKeys } from "./forget-keys.ts";
 import { forgetOldLeases } from "./forget-leases.ts";
@@ -37,6 +38,7 @@ export const JOBS: readonly Job[] = [
   prepareLedger,
   indexClosedMonths,
   sumOldDays,
+  detachOldMonths,
   forgetEvents,
   forgetKeys,
   forgetOldLeases,

@@ -39,8 +39,8 @@ export interface Config {
   admin: { host: string; port: number } | null;
   /** How long after a month's end its invoice stays a draft, for usage that comes late. */
   invoiceGraceHours: number;
-  /** After so many whole months hours of usage are summed by day; null: never. */
-  hoursKeptMonths: number | null;
+  /** After so many whole months hours of usage are summed by day, and months let go; null: never. */
+  retention: { hoursKeptMonths: number | null; ledgerKeptMonths: number | null };
   /** Who collects what is billed; null: nobody is told. */
   payments: PaymentConfig | null;
 }
@@ -88,15 +88,19 @@ const flag = z
   .default(false);
 
 /** An invoice looks back two months for usage that came late. */
-const KEPT_MONTHS_MIN = 3;
+const HOURS_KEPT_MONTHS_MIN = 3;
+/** By hour a history reaches back 400 days. sql/migrations/0045 keeps as much, whatever is said here. */
+const LEDGER_KEPT_MONTHS_MIN = 14;
 const KEPT_MONTHS_MAX = 120;
-const isKeptMonths = (text: string): boolean =>
-  /^\d{1,3}$/.test(text) && Number(text) >= KEPT_MONTHS_MIN && Number(text) <= KEPT_MONTHS_MAX;
-const keptMonths = z
-  .string()
-  .refine(isKeptMonths, `must be a whole number from ${KEPT_MONTHS_MIN} to ${KEPT_MONTHS_MAX}`)
-  .transform(Number)
-  .optional();
+const keptMonths = (min: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,3}$/.test(text) && Number(text) >= min && Number(text) <= KEPT_MONTHS_MAX,
+      `must be a whole number from ${min} to ${KEPT_MONTHS_MAX}`,
+    )
+    .transform(Number)
+    .optional();
 
 const serverUrl = (protocols: readonly string[], example: string) =>
   z
@@ -176,7 +180,8 @@ const SCHEMA = z
     WEIR_ADMIN_HOST: hostName.default("127.0.0.1"),
     WEIR_ADMIN_PORT: wholeNumber(PORT_MAX).optional(),
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX).default(24),
-    WEIR_HOURS_KEPT_MONTHS: keptMonths,
+    WEIR_HOURS_KEPT_MONTHS: keptMonths(HOURS_KEPT_MONTHS_MIN),
+    WEIR_LEDGER_KEPT_MONTHS: keptMonths(LEDGER_KEPT_MONTHS_MIN),
     WEIR_PAYMENTS: z.enum(["manual", "stripe"], "must be manual or stripe").optional(),
     WEIR_PAYMENTS_FROM: z.iso.datetime("must be an instant such as 2026-12-01T00:00:00Z").optional(),
     WEIR_STRIPE_SECRET_KEY: stripeSecret("sk_live_… or rk_live_…"),
@@ -269,7 +274,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
         : { cert: resolve(found.WEIR_TLS_CERT), key: resolve(found.WEIR_TLS_KEY) },
     admin: found.WEIR_ADMIN_PORT === undefined ? null : { host: found.WEIR_ADMIN_HOST, port: found.WEIR_ADMIN_PORT },
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
-    hoursKeptMonths: found.WEIR_HOURS_KEPT_MONTHS ?? null,
+    retention: { hoursKeptMonths: found.WEIR_HOURS_KEPT_MONTHS ?? null, ledgerKeptMonths: found.WEIR_LEDGER_KEPT_MONTHS ?? null },
     payments: paymentsIn(found),
   };
 }

@@ -36,7 +36,7 @@ import { Dispatcher } from "./notifications/dispatcher.ts";
 import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { Payments } from "./payments/payments.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
-import { LedgerUpkeep } from "./ledger/upkeep.ts";
+import { KEEP_ALL, LedgerUpkeep } from "./ledger/upkeep.ts";
 import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
 import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
@@ -95,7 +95,7 @@ export class Engine {
     this.db = postgres.db;
     this.walled = postgres.walled;
     this.reads = postgres.reads;
-    this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock, options.hoursKeptMonths ?? null);
+    this.upkeep = new LedgerUpkeep(this.db, options.databaseUrl, this.clock, options.retention ?? KEEP_ALL);
     this.#closePostgres = () => postgres.close();
     this.#redis = [redis.hot, redis.background];
     this.#onTrouble = options.onTrouble ?? (() => {});
@@ -204,7 +204,7 @@ export class Engine {
 
   /** What the operator should know: stores, roll-up, stranded budget, invariants. A store that is away is a finding. */
   examine(): Promise<Finding[]> {
-    return examine(this.#background, this.clock);
+    return examine(this.#background, this.upkeep, this.clock);
   }
 
   /** Books all that Redis and this process hold of one account; where Redis says that nothing waits, that is nothing. */

@@ -68,7 +68,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { database, invoiceGraceHours, hoursKeptMonths, payments } = config;
+  const { database, invoiceGraceHours, retention, payments } = config;
   const outbox = outboxOptions(config);
   const engine = await connect({
     ...ground,
@@ -77,7 +77,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     onTrouble,
     outbox,
     invoiceGraceHours,
-    hoursKeptMonths,
+    retention,
     payments,
   });
   closers.push(() => engine.close());

@@ -6,7 +6,9 @@ import type { Clock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
 import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { checkInvariants } from "../ledger/invariants.ts";
+import { usageSetAside } from "../ledger/set-aside-store.ts";
 import { mostStranded } from "../ledger/stranded-store.ts";
+import type { LedgerUpkeep } from "../ledger/upkeep.ts";
 import { disabledWebhooks } from "../notifications/webhook-store.ts";
 import type { Db } from "../stores/database.ts";
 import { failedHandOvers } from "../payments/hand-over-store.ts";
@@ -15,6 +17,7 @@ import { postgresFacts } from "../stores/migration-state.ts";
 import { clockFinding } from "./clock-finding.ts";
 import { failed, type Finding } from "./finding.ts";
 import { handOverFinding, invariantFindings, parkedFinding, rollUpFinding, strandedFinding } from "./ledger-findings.ts";
+import { keptMonthsFinding, setAsideFinding } from "./retention-findings.ts";
 import { webhookFinding } from "./webhook-finding.ts";
 import { postgresFindings, redisFindings } from "./store-findings.ts";
 
@@ -26,11 +29,17 @@ const PARKED_SHOWN = 10;
 const HAND_OVERS_SHOWN = 10;
 /** Endpoints out of use that are named. */
 const WEBHOOKS_SHOWN = 10;
+/** Accounts' meters of which usage was set aside and that are named. */
+const SET_ASIDE_SHOWN = 10;
 /** No billing month that is open began earlier. */
 const MONTH_MAX_MS = 31 * DAY_MS;
 
-/** Looks at the stores, the roll-up, stranded budget and every invariant of the ledger. */
-export async function examine({ db, counters }: { db: Db; counters: Counters }, clock: Clock): Promise<Finding[]> {
+/** Looks at the stores, the roll-up, stranded budget, what the ledger keeps and every invariant of it. */
+export async function examine(
+  { db, counters }: { db: Db; counters: Counters },
+  upkeep: Pick<LedgerUpkeep, "keptMonths">,
+  clock: Clock,
+): Promise<Finding[]> {
   const now = clock.now();
   const { redis: servers, keys } = counters;
   const since = { day: dayWindow(now).start, month: now - MONTH_MAX_MS };
@@ -56,6 +65,8 @@ export async function examine({ db, counters }: { db: Db; counters: Counters }, 
     ledger.push(
       ...(await part("payments", async () => [handOverFinding(await failedHandOvers(db, HAND_OVERS_SHOWN), await parkedEvents(db))])),
     );
+    ledger.push(...(await part("ledger months", async () => [keptMonthsFinding(await upkeep.keptMonths())])));
+    ledger.push(...(await part("usage set aside", async () => [setAsideFinding(await usageSetAside(db, SET_ASIDE_SHOWN))])));
     ledger.push(...(await part("webhooks", async () => [webhookFinding(await disabledWebhooks(db, WEBHOOKS_SHOWN))])));
     ledger.push(...(await part("invariants", async () => invariantFindings(await checkInvariants(db, now)))));
   }

@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { DispatcherOptions } from "../notifications/dispatcher.ts";
 import type { PaymentOptions } from "../payments/open-adapter.ts";
+import type { Retention } from "../ledger/upkeep.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
 
 export interface DatabaseWays {
@@ -25,8 +26,8 @@ export interface EngineOptions {
   outbox?: DispatcherOptions;
   /** How long an invoice stays a draft after its month's end, hours; 24 unless told. */
   invoiceGraceHours?: number;
-  /** After so many whole months hours of usage are summed by day; never unless told. */
-  hoursKeptMonths?: number | null;
+  /** After how long hours of usage are summed by day, and let go; never unless told. */
+  retention?: Retention;
   /** Who collects what is billed; nobody unless told. */
   payments?: PaymentOptions | null;
   /** Told of faults in the background: nobody else is there to hear of them. */

@@ -1,8 +1,10 @@
 import { findMeter } from "../catalog/catalog.ts";
 import { notFound, validationFailed, WeirError, type FieldError } from "../kernel/errors.ts";
-import { parseInstant } from "../kernel/window.ts";
+import { iso, parseInstant } from "../kernel/window.ts";
 import type { Correction, CorrectionRequest } from "../ledger/correction.ts";
 import { appendCorrection } from "../ledger/correction-store.ts";
+import { correctableFrom } from "../ledger/retired-month-store.ts";
+import type { Db } from "../stores/database.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 
 /**
@@ -26,10 +28,16 @@ export async function correct(
   if (at < 0) errors.push({ path: "at", message: "must not be before 1970" });
   if (errors.length > 0) throw validationFailed(errors);
   const appended = await appendCorrection(db, account, request, { at, madeBy: made.by, now: made.now });
-  if (!appended) throw notFound(`Account ${account}`);
+  if (!appended) throw await whyNot(db, account);
   if (!appended.sameRequest) {
     throw new WeirError("idempotency_mismatch", "This idempotencyKey made another correction; use a new key for a new one.");
   }
   await loader.refreshAndTell(account, made.now);
   return appended.correction;
+}
+
+async function whyNot(db: Db, account: string): Promise<WeirError> {
+  const from = await correctableFrom(db, account);
+  if (from === null || from === Number.NEGATIVE_INFINITY) return notFound(`Account ${account}`);
+  return validationFailed([{ path: "at", message: `must be ${iso(from)} or later: of billing months before that usage is not kept` }]);
 }

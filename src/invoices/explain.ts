@@ -5,6 +5,7 @@ import type { PricedPlan } from "../catalog/history-store.ts";
 import { fraction, jsonAmount, multiply, round } from "../kernel/money.ts";
 import { DAY_MS, type Window } from "../kernel/window.ts";
 import { ratePlanLine } from "../rating/plan-line.ts";
+import { keptFrom } from "../ledger/retired-month-store.ts";
 import { hourlyIntegrals } from "../usage/byte-milliseconds.ts";
 import { levelStretches } from "../usage/level-store.ts";
 import { hoursOfPlan } from "../usage/plan-hours.ts";
@@ -25,8 +26,10 @@ export interface ExplainedLine {
   line: InvoiceLine;
   /** The amount reckoned again from what the line says it was rated from; null for discounts and taxes, which their text explains. */
   reckonedUsdMicros: number | null;
-  /** What the ledger holds now of the line's month, meter and plan; null for lines without a meter. */
+  /** What the ledger holds now of the line's month, meter and plan; null for lines without a meter, and of what is not kept. */
   ledger: LedgerOfLine | null;
+  /** False where the usage that the line was rated from is not kept. */
+  ledgerKept: boolean;
 }
 
 export interface LedgerOfLine {
@@ -45,14 +48,18 @@ export interface LedgerOfLine {
 export async function explainLine(stores: BillingStores, invoice: Invoice, line: InvoiceLine, now: number): Promise<ExplainedLine> {
   const { meter: name, explain } = line;
   if (name === undefined || explain.plan === undefined || !explain.month || !explain.basis)
-    return { line, reckonedUsdMicros: feeAgain(line), ledger: null };
+    return { line, reckonedUsdMicros: feeAgain(line), ledger: null, ledgerKept: true };
   const month = { start: Date.parse(explain.month.start), end: Date.parse(explain.month.end) };
   const { priced, meter, account } = await pricing(stores, invoice.account, explain.plan, month, name, now);
   const amount = rateAgain(priced, meter, explain.basis, explain.monthMilliseconds ?? month.end - month.start);
+  const ledger = await ledgerOf(stores, account, explain.plan, meter, explain.basis);
+  // Asked last: a month may have gone while it was read. Levels are kept for good.
+  const ledgerKept = meter.kind === "gauge" || month.start >= (await keptFrom(stores.db));
   return {
     line,
     reckonedUsdMicros: jsonAmount(amount - BigInt(explain.billedBefore?.amountUsdMicros ?? 0)),
-    ledger: await ledgerOf(stores, account, explain.plan, meter, explain.basis),
+    ledger: ledgerKept ? ledger : null,
+    ledgerKept,
   };
 }
 

@@ -6,7 +6,8 @@ import { subscriptionAt, type Subscription } from "../accounts/subscription.ts";
 import type { Plan } from "../catalog/catalog.ts";
 import type { CatalogVersion } from "../catalog/catalog-store.ts";
 import { notFound, validationFailed } from "../kernel/errors.ts";
-import { HOUR_MS, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
+import { HOUR_MS, iso, monthWindow, type BillingCalendar, type Window } from "../kernel/window.ts";
+import { keptFrom } from "../ledger/retired-month-store.ts";
 import type { Db } from "../stores/database.ts";
 import { closed } from "./closing-lines.ts";
 import { feeAhead, prorationLines } from "./fee-lines.ts";
@@ -61,13 +62,18 @@ export async function simulate(stores: BillingStores, asked: Simulation, now: nu
   const currentCurrency = before.flatMap((month) => [...month.priced.values()])[0]?.plan.currency ?? plan.currency;
   // What an account has prepaid changes what it pays, not what a plan costs.
   const closing = { terms, credits: [], balance: 0n, period };
-  return {
+  const found = {
     ...closed(await linesOf(db, after), { ...closing, currency: plan.currency }),
     account,
     plan: plan.key,
     period,
     actualUsdMicros: closed(await linesOf(db, before), { ...closing, currency: currentCurrency }).totalUsdMicros,
   };
+  // Asked last: a month may have gone while its usage was read.
+  const kept = await keptFrom(db);
+  if (period.start < kept)
+    throw validationFailed([{ path: "from", message: `must be ${iso(kept)} or later: usage before that is not kept` }]);
+  return found;
 }
 
 /** As if the account had begun with the plan and kept it. */

@@ -1,6 +1,6 @@
 import { DAY_MS, iso } from "../kernel/window.ts";
 import { loadQuery } from "../stores/database.ts";
-import { openMaintenance } from "../stores/maintenance.ts";
+import { MAINTENANCE_LOCK, openMaintenance } from "../stores/maintenance.ts";
 
 const UNCOVERED_MONTHS = loadQuery("uncovered-months");
 
@@ -8,8 +8,6 @@ const UNCOVERED_MONTHS = loadQuery("uncovered-months");
 const SETTLED_AFTER_MS = 2 * DAY_MS;
 /** In one go: a year that was brought in from elsewhere. */
 const MONTHS_AT_ONCE = 12;
-/** Any constant of ours: whoever builds indexes holds this lock. Two that build one at once wait for each other, and Postgres ends one of them. */
-const INDEXERS_LOCK = "7193471104";
 
 /**
  * Gives each month of the ledger that is over an index that holds all that histories read, and answers the partitions it did.
@@ -20,7 +18,7 @@ const INDEXERS_LOCK = "7193471104";
 export async function indexClosedMonths(databaseUrl: string, now: number): Promise<string[]> {
   const maintenance = openMaintenance(databaseUrl);
   try {
-    const [lock] = await maintenance.ask<{ mine: boolean }>("select pg_try_advisory_lock($1::bigint) as mine", [INDEXERS_LOCK]);
+    const [lock] = await maintenance.ask<{ mine: boolean }>("select pg_try_advisory_lock($1::bigint) as mine", [MAINTENANCE_LOCK]);
     if (lock?.mine !== true) return [];
     const months = await maintenance.ask<{ partition: string; index: string; broken: boolean }>(UNCOVERED_MONTHS, [
       iso(now - SETTLED_AFTER_MS),

@@ -6,7 +6,7 @@ import { requestText, type Correction, type CorrectionRequest } from "./correcti
 
 type Row = Selectable<Database["corrections"]>;
 
-/** Appends a correction, or finds the one its key made before. Null for an account that does not exist. */
+/** Appends a correction, or finds the one its key made before. Null for an account that does not exist, and before `correctableFrom`. */
 export async function appendCorrection(
   db: Db,
   account: string,

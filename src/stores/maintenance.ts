@@ -6,6 +6,11 @@ const STATEMENT_TIMEOUT_MS = 2 * 60 * 60 * 1_000;
 /** Nobody's writes are to queue behind maintenance that itself waits for a lock. */
 const LOCK_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_S = 5;
+/**
+ * Any constant of ours: whoever builds indexes of the ledger or detaches a part of it holds this lock. Two that build one at once wait for each
+ * other, and Postgres ends one of them.
+ */
+export const MAINTENANCE_LOCK = "7193471104";
 
 /** A connection of its own for what may take long and may not run in a transaction: building indexes, vacuum. */
 export interface Maintenance {

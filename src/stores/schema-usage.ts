@@ -3,7 +3,7 @@ import type { ColumnType } from "kysely";
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
-/** What sources counted; a part of `schema.ts`. */
+/** What sources counted, and which months of it are kept no more; a part of `schema.ts`. */
 export interface UsageTables {
   usage_buckets: {
     account: string;
@@ -24,5 +24,12 @@ export interface UsageTables {
     epoch: bigint;
     source: string;
     quantity: bigint;
+  };
+  retired_months: {
+    month: Timestamp;
+    ends_at: Timestamp;
+    partition: string;
+    retired_at: Timestamp;
+    detached_at: Timestamp | null;
   };
 }

@@ -1,8 +1,18 @@
 import { validationFailed } from "../kernel/errors.ts";
 import { QUANTITY_MAX } from "../kernel/quantity.ts";
 import { DAY_MS, HOUR_MS, iso, type BillingCalendar, type Window } from "../kernel/window.ts";
+import { keptFrom } from "../ledger/retired-month-store.ts";
 import { loadQuery, runQuery, type Db } from "../stores/database.ts";
-import { levelSeries, spanStarts, spanStretch, usageSeries, type Granularity, type GroupSums, type HistoryPoint } from "./history.ts";
+import {
+  levelSeries,
+  spanAt,
+  spanStarts,
+  spanStretch,
+  usageSeries,
+  type Granularity,
+  type GroupSums,
+  type HistoryPoint,
+} from "./history.ts";
 import { entryCount, sumEntries, type PackedEntries } from "./history-entries.ts";
 
 const USAGE_ENTRIES = loadQuery("usage-entries");
@@ -30,7 +40,7 @@ type GroupBy = "service" | "namespace" | null;
 /**
  * What a counter counted in each span, oldest first: booked quantities and corrections; spans without either are left out. A correction
  * stands in the span of its instant, in the group "" (it belongs to no service), and may bring that span below 0.
- * Throws `validation_failed` for more than HISTORY_POINTS_MAX points.
+ * Throws `validation_failed` for more than HISTORY_POINTS_MAX points, and where a span begins before what is kept.
  */
 export async function usageHistory(
   db: Db,
@@ -40,10 +50,20 @@ export async function usageHistory(
 ): Promise<HistoryPoint[]> {
   const starts = spanStarts(query.granularity, stretchOf(query), query.calendar);
   const groups = (await sumsOfEntries(db, query, groupBy, starts, entriesMax)) ?? (await sumsBySpan(db, query, groupBy));
+  await refuseUnkept(db, query);
   const points = usageSeries(groups, starts);
   if (points.length > HISTORY_POINTS_MAX)
     throw validationFailed([{ path: "from", message: `ask for less at once: this is more than ${HISTORY_POINTS_MAX} points` }]);
   return groupBy === null ? points.map(({ start, quantity }) => ({ start, quantity })) : points;
+}
+
+/** Asked after what it answers for: what had gone by then is never shown as nothing. */
+async function refuseUnkept(db: Db, query: HistoryQuery): Promise<void> {
+  const kept = await keptFrom(db);
+  if (stretchOf(query).start >= kept) return;
+  const span = spanAt(query.granularity, kept, query.calendar);
+  const from = iso(span.start < kept ? span.end : kept);
+  throw validationFailed([{ path: "from", message: `must be ${from} or later: usage before ${iso(kept)} is not kept` }]);
 }
 
 /** Null where there are more entries than `entriesMax`. */

@@ -6,7 +6,16 @@ import { createTestStack, type TestStack } from "../support/stack.ts";
 import { ROOT } from "../support/tools.ts";
 
 /** What is no account's, and small or keyed by something else: whole on every node, or on one (docs/operations/citus.md). */
-const REFERENCE = ["api_keys", "audited_tables", "catalog_versions", "document_series", "recalls", "sources", "walled_tables"];
+const REFERENCE = [
+  "api_keys",
+  "audited_tables",
+  "catalog_versions",
+  "document_series",
+  "recalls",
+  "retired_months",
+  "sources",
+  "walled_tables",
+];
 const LOCAL = ["document_numbers", "event_keys", "object_request_batches", "weir_migrations"];
 /** Unique over all accounts, where a distributed table could only be so within one. */
 const OVER_ALL_ACCOUNTS = ["audit_log_in_order", "invoices_by_id"];

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { buildApp, type App } from "../../src/http/app.ts";
 import type { Profile } from "../../src/config.ts";
+import { KEEP_ALL, type Retention } from "../../src/ledger/upkeep.ts";
 import type { PaymentOptions } from "../../src/payments/open-adapter.ts";
 import { openState } from "../../src/state/open-state.ts";
 import type { State } from "../../src/state/state.ts";
@@ -33,9 +34,13 @@ export interface Answer {
   body: Record<string, unknown>;
 }
 
-/** Workers and webhooks may be on the loopback. `profile` is Weir's own unless told, and nobody collects. */
-export async function openTestApp(profile: Profile = "weir", payments: PaymentOptions | null = null): Promise<TestApp> {
-  const t = await openTestEngine({ outbox: { egress: LOOPBACK }, payments });
+/** Workers and webhooks may be on the loopback. `profile` is Weir's own unless told, nobody collects, and all usage is kept. */
+export async function openTestApp(
+  profile: Profile = "weir",
+  payments: PaymentOptions | null = null,
+  retention: Retention = KEEP_ALL,
+): Promise<TestApp> {
+  const t = await openTestEngine({ outbox: { egress: LOOPBACK }, payments, retention });
   const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
   const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble, profile);
   const runJobs = async (): Promise<void> => {

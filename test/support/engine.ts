@@ -22,7 +22,7 @@ export interface TestEngine {
 }
 
 export async function openTestEngine(
-  options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "hoursKeptMonths" | "payments"> = {},
+  options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "retention" | "payments"> = {},
 ): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);

@@ -21,7 +21,7 @@ describe("configuration", () => {
       tls: null,
       admin: null,
       invoiceGraceHours: 24,
-      hoursKeptMonths: null,
+      retention: { hoursKeptMonths: null, ledgerKeptMonths: null },
       payments: null,
     });
   });
@@ -53,6 +53,7 @@ describe("configuration", () => {
       WEIR_TRUST_PROXY: "10.0.0.0/8, ::1,loopback",
       WEIR_INVOICE_GRACE_HOURS: "0",
       WEIR_HOURS_KEPT_MONTHS: "13",
+      WEIR_LEDGER_KEPT_MONTHS: "14",
       WEIR_PAYMENTS: "stripe",
       WEIR_PAYMENTS_FROM: "2026-12-01T00:00:00Z",
       WEIR_STRIPE_SECRET_KEY: "rk_live_1234",
@@ -78,7 +79,7 @@ describe("configuration", () => {
       tls: { cert: "/etc/weir/cert.pem", key: "/etc/weir/key.pem" },
       admin: { host: "10.0.0.5", port: 8788 },
       invoiceGraceHours: 0,
-      hoursKeptMonths: 13,
+      retention: { hoursKeptMonths: 13, ledgerKeptMonths: 14 },
       payments: {
         provider: "stripe",
         from: Date.parse("2026-12-01T00:00:00Z"),
@@ -96,6 +97,7 @@ describe("configuration", () => {
   test.each([
     [{ PORT: "65536" }, 'PORT must be a whole number from 0 to 65535, not "65536".'],
     [{ WEIR_HOURS_KEPT_MONTHS: "2" }, 'WEIR_HOURS_KEPT_MONTHS must be a whole number from 3 to 120, not "2".'],
+    [{ WEIR_LEDGER_KEPT_MONTHS: "13" }, 'WEIR_LEDGER_KEPT_MONTHS must be a whole number from 14 to 120, not "13".'],
     [{ PORT: "-1" }, 'PORT must be a whole number from 0 to 65535, not "-1".'],
     [{ PORT: "80.5" }, 'PORT must be a whole number from 0 to 65535, not "80.5".'],
     [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".'],

@@ -24,6 +24,7 @@ export interface ExplainedAnswer {
     corrections: { id: string; at: string; quantity: number | string; reason: string }[];
     bookedSince: number | string;
   } | null;
+  ledgerKept: boolean;
 }
 
 /** A claim that was reckoned again here, from the answer's own figures. */
@@ -75,6 +76,7 @@ export function explainedLines(answer: ExplainedAnswer, options: { hours: boolea
     ...fields(facts, style),
     ...tierLines(line, out),
     ...(ledger ? ledgerLines(ledger, options.hours, out) : []),
+    ...(answer.ledgerKept ? [] : ["", "The hours it was rated from are not kept any more."]),
     "",
     ...proofs(answer).map(({ claim, holds }) => (holds ? `${style.good("✓")} ${claim}` : style.bad(`✗ ${claim}: it does not add up`))),
   ];

@@ -45,7 +45,8 @@ export function correctionRoutes(app: App, engine: Engine): void {
       description:
         "`quantity` is added to the usage of the windows that hold `at` (default: now), in force for the next check. Below zero it gives usage " +
         "back; where corrections give back more than was used, `used` is shown as 0 and what is used next in that window is taken from the rest. " +
-        "The same `idempotencyKey` gives the same answer again; with another body it is `409 idempotency_mismatch`.",
+        "The same `idempotencyKey` gives the same answer again; with another body it is `409 idempotency_mismatch`. " +
+        "A billing month of which a deployment keeps no usage is not corrected: `validation_failed` names in `at` the earliest time that can be.",
       params,
       body: correctionRequestSchema,
       response: { 201: correctionSchema },

@@ -24,7 +24,8 @@ const DESCRIPTION = [
   "It includes every answered check and event; while Redis is away, those that are booked.",
   'Of a counter a point is what was used in the span, corrections included (in the group `""`: they belong to no service); spans without either are',
   "left out. Of a gauge it is the level at the span's end (so far, in the one under way), carried on where nothing changed, and kept",
-  "per account only: it takes no `groupBy`. At most 400 days by hour, 4,000 by day and 40,000 by month.",
+  "per account only: it takes no `groupBy`. Usage that a deployment does not keep is refused and never left out: `validation_failed` then names",
+  "in `from` the earliest time there is. At most 400 days by hour, 4,000 by day and 40,000 by month.",
   "CSV with `Accept: text/csv` or `format=csv`: a header line, then `start,quantity` and, where grouped, `group`.",
 ].join(" ");
 

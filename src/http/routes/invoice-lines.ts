@@ -27,6 +27,7 @@ const explainedSchema = z.object({
       bookedSince: quantity,
     })
     .nullable(),
+  ledgerKept: z.boolean(),
 });
 
 const params = invoiceParams.extend({ line: z.string().regex(/^[1-9]\d{0,4}$/, "must be a line's number, from 1") });
@@ -43,7 +44,7 @@ export function invoiceLineRoutes(app: App, engine: Engine): void {
       description:
         "`reckonedUsdMicros` is the amount reckoned again; `ledger` is what is booked now of the line's month, meter and plan, by UTC day and " +
         "hour (a gauge's in byte-milliseconds; numbers beyond 2^53 − 1 as text). What was booked since the line was made is told in " +
-        "`bookedSince`: it stands on a later invoice, or will.",
+        "`bookedSince`: it stands on a later invoice, or will. Where a deployment does not keep usage that old, `ledgerKept` is false and `ledger` null.",
       params,
       response: { 200: explainedSchema },
     },
@@ -57,7 +58,7 @@ export function invoiceLineRoutes(app: App, engine: Engine): void {
 
 const spanAnswer = ({ start, quantity: held }: LedgerSpan) => ({ start: iso(start), quantity: jsonQuantity(String(held)) });
 
-function answerOf({ line, reckonedUsdMicros, ledger }: ExplainedLine, id: string): z.infer<typeof explainedSchema> {
+function answerOf({ line, reckonedUsdMicros, ledger, ledgerKept }: ExplainedLine, id: string): z.infer<typeof explainedSchema> {
   return {
     line: { ...line, id },
     reckonedUsdMicros,
@@ -75,5 +76,6 @@ function answerOf({ line, reckonedUsdMicros, ledger }: ExplainedLine, id: string
       })),
       bookedSince: jsonQuantity(String(ledger.bookedSince)),
     },
+    ledgerKept,
   };
 }

@@ -25,7 +25,7 @@ export function simulateRoutes(app: App, engine: Engine): void {
       summary: "The invoice an account would have had under another plan",
       description:
         "Recorded usage from `from` to `to`, both widened to whole hours, at most 36 billing months. Each billing month has its own allowances and bears its own fee, " +
-        "prorated where the span has only a part of it. `actualUsdMicros` is the same span under the plans the account really had.",
+        "prorated where the span has only a part of it. A span that begins before what a deployment keeps is refused. `actualUsdMicros` is the same span under the plans the account really had.",
       body: z.strictObject({ account: z.string().regex(ACCOUNT_PATTERN), plan: planSchema, from: instant, to: instant }),
       response: { 200: simulatedSchema },
     },
