@@ -1,6 +1,6 @@
 /**
  * The rows of sql/migrations as the driver hands them over: bigint for int8, Date for timestamptz, string for numeric.
- * test/integration/schema.test.ts holds this file against a migrated database, column by column.
+ * test/integration/stores/schema.test.ts holds this file against a migrated database, column by column.
  */
 import type { ColumnType, GeneratedAlways } from "kysely";
 import type { CreditTables } from "./schema-credits.ts";

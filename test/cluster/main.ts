@@ -5,22 +5,21 @@
 import { runTool, TOOLS } from "../support/tools.ts";
 
 /** What decides, counts, books and tells; left out is what needs one server: a wire to it, or its process to be stopped. */
-const GATE = [
-  "check",
-  "reservations",
-  "gauges",
-  "windows",
-  "thresholds",
-  "loss",
-  "stranded",
-  "events.test",
-  "corrections",
-  "invariants",
-  "recount.test",
+const SUITES = [
+  "gate/check",
+  "gate/reservations",
+  "gate/gauges",
+  "gate/windows",
+  "gate/events.test",
+  "gate/corrections",
+  "gate/recount",
+  "counters/",
+  "ledger/invariants",
+  "notifications/thresholds",
 ];
 
 process.env["WEIR_TEST_REDIS"] = "cluster";
-const filters = GATE.map((name) => `test/integration/${name}`);
+const filters = SUITES.map((name) => `test/integration/${name}`);
 const { code } = await runTool(TOOLS.vitest, ["run", "--no-file-parallelism", "test/cluster/", "test/fault/roll-up-steps", ...filters], {
   show: true,
 });

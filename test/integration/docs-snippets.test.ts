@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Reader } from "../support/reader.ts";
 import { snippetsOf } from "../support/snippets.ts";
 import { ROOT } from "../support/tools.ts";
-import { startWeir } from "./cli-weir.ts";
+import { startWeir } from "./cli/weir.ts";
 
 /** Written from the program, and held to it by a test of their own (cli-reference.test.ts). */
 const GENERATED = new Set(["docs/cli.md", "docs/errors.md"]);

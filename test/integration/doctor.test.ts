@@ -9,7 +9,7 @@ import { openTestApp } from "../support/app.ts";
 import { RedisNode } from "../support/redis-node.ts";
 import { createTestStack, type TestStack } from "../support/stack.ts";
 import { ROOT } from "../support/tools.ts";
-import { run, startWeir, type RunningWeir } from "./cli-weir.ts";
+import { run, startWeir, type RunningWeir } from "./cli/weir.ts";
 
 /** Each misconfiguration is made in a store of the test's own, found, and ended by what the doctor says to type. */
 let stack: TestStack;

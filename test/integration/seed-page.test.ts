@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startReceiver, type Receiver } from "../support/receiver.ts";
-import { startWeir, type RunningWeir } from "./cli-weir.ts";
+import { startWeir, type RunningWeir } from "./cli/weir.ts";
 
 /** Each line is a process of its own, and the machine may have other work. */
 const PAGE_TIMEOUT_MS = 240_000;

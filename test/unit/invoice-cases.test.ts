@@ -38,7 +38,7 @@ function linesOf(input: InvoiceInput): Lines {
   const body = compose(input);
   const all = body?.lines ?? [];
   expect(all.reduce((sum, line) => sum + line.amountUsdMicros, 0)).toBe(body?.totalUsdMicros ?? 0);
-  // What is below zero is carried to the next invoice (invoice-balance.test.ts).
+  // What is below zero is carried to the next invoice (unit/invoice-balance.test.ts).
   const lines = all.filter(({ explain }) => explain.balance === undefined);
   expect(body?.totalUsdMicros ?? 0).toBe(
     Math.max(
