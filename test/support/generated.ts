@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { cliReference } from "./cli-reference.ts";
+import { decisionIndex } from "./decision-index.ts";
 import { errorReference } from "./error-reference.ts";
 import { completeLockfile } from "./lockfile.ts";
 import { openApiText } from "./openapi.ts";
@@ -18,6 +19,7 @@ const GENERATED: readonly Generated[] = [
   { file: "docs/openapi.json", make: openApiText },
   { file: "docs/cli.md", make: cliReference },
   { file: "docs/errors.md", make: errorReference },
+  { file: "docs/decisions/README.md", make: decisionIndex },
 ];
 
 const ROOT = new URL("../../", import.meta.url);

@@ -60,7 +60,7 @@ it("shows what a lost Redis stranded", async () => {
   await expect.poll(async () => (await scrape()).lines).toContain('weir_stranded_quantity{meter="log_events",period="day"} 90');
 });
 
-it.each(["deploy/prometheus/alerts.yaml", "deploy/grafana/weir.json"])("%s names only what there is", async (file) => {
+it.each(["deploy/prometheus-alerts.yaml", "deploy/grafana-dashboard.json"])("%s names only what there is", async (file) => {
   const { lines } = await scrape();
   const there = new Set(lines.flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? []));
   const text = readFileSync(join(ROOT, file), "utf8");
