@@ -55,10 +55,10 @@ export type PaymentConfig =
       stripe: { secretKey: string; webhookSecret: string; apiUrl: string | null; daysUntilDue: number };
     };
 
-export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export const PROFILES = ["weir", "tovuk"] as const;
+const PROFILES = ["weir", "tovuk"] as const;
 export type Profile = (typeof PROFILES)[number];
 
 /** Bad configuration; `message` is the one sentence that says which variable, what it holds and what it may hold. */

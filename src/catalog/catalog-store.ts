@@ -84,7 +84,7 @@ export async function applyCatalog(db: Db, catalog: Catalog, now: number): Promi
 }
 
 /** The same text for the same content: jsonb does not keep the order of members. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => {
     if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));

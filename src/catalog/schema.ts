@@ -3,11 +3,11 @@ import { METER_PATTERN } from "../kernel/ids.ts";
 import { chargeSchema, quantitySchema } from "../rating/charge.ts";
 
 /** Bounds of one catalogue document, in entries: far above any real price list, small enough to load at every start. */
-export const METERS_MAX = 500;
-export const PLANS_MAX = 500;
-export const PRODUCTS_MAX = 100;
-export const OPERATIONS_MAX = 200;
-export const CEILINGS_MAX = 100;
+const METERS_MAX = 500;
+const PLANS_MAX = 500;
+const PRODUCTS_MAX = 100;
+const OPERATIONS_MAX = 200;
+const CEILINGS_MAX = 100;
 
 const nameSchema = z.string().min(1).max(100);
 const sentenceSchema = z.string().max(500);

@@ -2,10 +2,10 @@ import { CommandFailure, failureOf, ownProblem, usageError, type ProblemDocument
 import type { Connection } from "./connection.ts";
 
 /** How long one call may take, from the first byte sent to the last one read. */
-export const CALL_TIMEOUT_MS = 30_000;
+const CALL_TIMEOUT_MS = 30_000;
 
 /** The largest answer that is read: a full page of decisions is about 1 MB, a stored value 2 MiB twice encoded. */
-export const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 

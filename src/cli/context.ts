@@ -50,7 +50,7 @@ export function action<Options = object>(handler: Handler<Options>): (...params:
   };
 }
 
-export function createContext(flags: GlobalFlags): Context {
+function createContext(flags: GlobalFlags): Context {
   const api = new Api(resolveConnection(flags, process.env));
   const [out, err] = [surface(process.stdout, process.env), surface(process.stderr, process.env)];
   const progress = new Progress(err);

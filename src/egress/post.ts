@@ -10,10 +10,10 @@ export const POST_TIMEOUT_MS = 10_000;
 /** Of an answer this much is read … */
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** … and this much kept. */
-export const ANSWER_BYTES_KEPT = 1_024;
+const ANSWER_BYTES_KEPT = 1_024;
 const HEADER_BYTES_MAX = 16 * 1024;
 
-export const POST_ERRORS = [
+const POST_ERRORS = [
   "bad_status",
   "redirect",
   "timeout",

@@ -10,7 +10,7 @@ export const EVENTS_MAX = 1_000;
 /** An event counts in its own hour when it is at most this old. */
 export const EVENT_AGE_MAX_MS = DAY_MS;
 /** A sender's clock may be this far ahead: what it says happened now. */
-export const EVENT_AHEAD_MAX_MS = 5 * 60_000;
+const EVENT_AHEAD_MAX_MS = 5 * 60_000;
 /** Hex digits of a key: 128 bits, where the chance that two of 10^12 events share one is 10^-15. */
 const KEY_HEX_LENGTH = 32;
 

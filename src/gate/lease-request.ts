@@ -5,9 +5,9 @@ import { METERS_PER_CHECK_MAX, usageSchema } from "./check-request.ts";
 
 /** How long a holder may spend a lease without a heartbeat, seconds: after a limit was lowered it is in force everywhere this much later. */
 export const LEASE_TTL_SECONDS_DEFAULT = 5;
-export const LEASE_TTL_SECONDS_MAX = 60;
+const LEASE_TTL_SECONDS_MAX = 60;
 /** Services and namespaces one lease may be spent in. */
-export const LEASE_PLACES_MAX = 64;
+const LEASE_PLACES_MAX = 64;
 const HOLDER_LENGTH_MAX = 128;
 
 const quantity = z.int().min(0).max(QUANTITY_MAX);

@@ -4,7 +4,6 @@ import { returnedLease } from "../counters/lease-record.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { validationFailed } from "../kernel/errors.ts";
 import { ACCOUNT_PATTERN, newId } from "../kernel/ids.ts";
-import { HOUR_MS } from "../kernel/window.ts";
 import type { LeaseRow } from "../ledger/lease-store.ts";
 import type { CatalogSource } from "./account-loader.ts";
 import { LEASE_TTL_SECONDS_DEFAULT, type LeaseRequest, type LeaseSettle } from "./lease-request.ts";
@@ -101,9 +100,6 @@ function totalsOf(catalog: Catalog, { used, places = [] }: LeaseSettle): [label:
 
 /** The hour bucket that usage at `hour` is booked in, as the script says it. */
 export const bucketAt = (header: Header, hour: number): number => Math.max(hour, header.day.start, header.month.start);
-
-/** When the hour of a bucket ends: until then its lease may be renewed. */
-export const bucketEnd = (bucket: number): number => Math.floor(bucket / HOUR_MS) * HOUR_MS + HOUR_MS;
 
 /** What the script needs of a lease that it does not know and Postgres does. */
 export function knownLease(row: LeaseRow, totals: Map<string, number>): NonNullable<LeaseOperation["known"]> {

@@ -24,7 +24,7 @@ export const denialSchema = z
   })
   .meta({ id: "Denial" });
 
-export const meterStateSchema = z
+const meterStateSchema = z
   .object({
     period: z.enum(["day", "month"]).nullable(),
     used: quantity,

@@ -8,7 +8,7 @@ import type { RatedTier } from "../rating/rate.ts";
 const MICROS = fraction(1_000_000n);
 
 /** "$0.15", "EUR 4.00"; a price may have more decimals than a micro-dollar. */
-export function price(micros: Fraction, currency: string): string {
+function price(micros: Fraction, currency: string): string {
   const text = formatExact(divide(micros, MICROS));
   const [whole = "", decimals = ""] = text.split(".");
   const shown = text.includes("/") ? text : `${grouped(whole)}.${decimals.padEnd(2, "0")}`;

@@ -10,11 +10,10 @@ export interface Fraction {
   readonly denominator: bigint;
 }
 
-/** Longest decimals taken: 16 digits hold 2^53 − 1, 18 decimals a rate of 10^-18. Bounds the cost of hostile input. */
-export const DECIMAL_INTEGER_DIGITS_MAX = 16;
-export const DECIMAL_FRACTION_DIGITS_MAX = 18;
-
-/** A non-negative decimal in plain notation: "0.15", "12", no sign, no exponent, no leading or trailing dot. */
+/**
+ * A non-negative decimal in plain notation: "0.15", "12", no sign, no exponent, no leading or trailing dot. Its length is bounded, since
+ * hostile input is read too: 16 digits hold 2^53 − 1, 18 decimals a rate of 10^-18.
+ */
 export const DECIMAL_PATTERN = /^\d{1,16}(?:\.\d{1,18})?$/;
 
 export const ZERO: Fraction = { numerator: 0n, denominator: 1n };

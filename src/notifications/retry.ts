@@ -3,11 +3,11 @@ import { DAY_MS, HOUR_MS } from "../kernel/window.ts";
 const MINUTE_MS = 60_000;
 
 /** Waits after the first, second … failure: eight attempts over 31 h 35 min, as Standard Webhooks recommends. Then it has failed. */
-export const RETRY_DELAYS_MS = [5_000, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS, 14 * HOUR_MS] as const;
+const RETRY_DELAYS_MS = [5_000, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS, 14 * HOUR_MS] as const;
 /** Each wait is up to this much longer, so that what failed together does not come back together. */
 const JITTER = 0.2;
 /** A receiver may ask for more time, up to this. */
-export const RETRY_AFTER_MAX_MS = 6 * HOUR_MS;
+const RETRY_AFTER_MAX_MS = 6 * HOUR_MS;
 /** Nothing goes to a receiver for this long that says it is overloaded, when it does not say how long. */
 const SLOW_DOWN_MS = 30_000;
 /** An endpoint that has only failed for this long is disabled. */

@@ -7,7 +7,7 @@ import { NOTIFICATION_TYPES, TEST_TYPE } from "./notification.ts";
 /** Endpoints an account may have: each is one more delivery of every notification. */
 export const WEBHOOKS_MAX = 20;
 /** How long the old secret signs too after a rotation, unless the caller says otherwise. */
-export const PREVIOUS_SECRET_SECONDS_DEFAULT = 86_400;
+const PREVIOUS_SECRET_SECONDS_DEFAULT = 86_400;
 const PREVIOUS_SECRET_SECONDS_MAX = 7 * 86_400;
 /** Registering waits this long for a name; each delivery looks it up again. */
 const LOOK_UP_MS = 2_000;

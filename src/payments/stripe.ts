@@ -58,7 +58,7 @@ export async function openStripe({ secretKey, apiUrl, ...rest }: StripeOptions):
  * Collects by Stripe: a customer an account, an invoice an invoice, an item a line. Stripe's answer to a key is kept for a day and repeated;
  * so a try that was not answered goes on under the same keys, and whatever a try before may have made is looked for first, however long ago.
  */
-export class StripePayments implements PaymentAdapter {
+class StripePayments implements PaymentAdapter {
   readonly provider = "stripe";
   readonly #stripe: Stripe;
   readonly #answered: new (...args: never[]) => Stripe.errors.StripeError;

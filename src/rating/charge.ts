@@ -3,10 +3,10 @@ import { DECIMAL_PATTERN } from "../kernel/money.ts";
 import { QUANTITY_MAX } from "../kernel/quantity.ts";
 
 /** Tiers a charge may have: more is a price list, not a plan, and every rated line carries them all. */
-export const TIERS_MAX = 100;
+const TIERS_MAX = 100;
 
 /** A price, fee or percentage, exact: a decimal string, never a JSON number with a fraction. */
-export const decimalSchema = z
+const decimalSchema = z
   .string()
   .regex(DECIMAL_PATTERN, 'must be a decimal string such as "0.15": at most 16 digits, at most 18 decimals, no sign');
 

@@ -44,7 +44,7 @@ export function rateMonth({ plan, meters, share, quantities }: PlanUse): RatedMo
 }
 
 /** What the plan's minimum adds to `usageUsdMicros`; null for nothing. */
-export function trueUpOf(plan: Plan, share: Fraction, usageUsdMicros: bigint): TrueUp | null {
+function trueUpOf(plan: Plan, share: Fraction, usageUsdMicros: bigint): TrueUp | null {
   const minimum = round(multiply(fraction(BigInt(plan.minimumUsdMicrosPerMonth ?? 0)), share));
   if (minimum <= usageUsdMicros) return null;
   return { minimumUsdMicros: minimum, usageUsdMicros, amountUsdMicros: minimum - usageUsdMicros };

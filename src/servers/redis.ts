@@ -14,7 +14,7 @@ const STOP_TIME_LIMIT_MS = 20_000;
 const PORT_TRIES = 3;
 const PID_FILE = "redis.pid";
 
-export const JAVASCRIPT_REDIS_WARNING =
+const JAVASCRIPT_REDIS_WARNING =
   "No redis-server or valkey-server is on PATH, so Weir runs one written in JavaScript: it keeps nothing on disk (a restart forgets what is " +
   "not in Postgres yet), has no password, is about 15 times slower, and is for a first look only. Install redis-server, or set REDIS_URL.";
 

@@ -3,7 +3,7 @@ import type { Address, StateContext } from "./context.ts";
 import { naming } from "./put-value.ts";
 
 /** Time is held ahead in slices of this length, milliseconds: so much is stranded, at most, when a process dies. */
-export const SLICE_MS = 10_000;
+const SLICE_MS = 10_000;
 /** The next slice is asked for when this much of the present one is left. */
 const RENEW_BEFORE_MS = 3_000;
 /** A hold outlives its slice by far; one whose process died gives its quantity back then. */

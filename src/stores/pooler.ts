@@ -1,7 +1,7 @@
 import type { Client } from "./sessions.ts";
 
 /** No statement of Weir's is meant to take a second; ten is a fault. */
-export const STATEMENT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
 
 /** What each connection of Weir's to Postgres is set to. */

@@ -11,7 +11,7 @@ export async function byteMilliseconds(db: Db, account: string, meter: string, w
  * Adds the stretches up and carries each level to the next one. A stretch lies in one hour and a window begins and ends with a bucket,
  * so only the carried levels are cut at its edges. Pure.
  */
-export function integralOf(stretches: readonly LevelStretch[], window: Window): bigint {
+function integralOf(stretches: readonly LevelStretch[], window: Window): bigint {
   let sum = 0n;
   stretches.forEach((stretch, i) => {
     if (stretch.from >= window.start) sum += stretch.byteMilliseconds;

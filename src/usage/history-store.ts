@@ -30,10 +30,10 @@ export interface HistoryQuery {
 }
 
 /** Points in one answer: a year of hours by 22 services. More would take hundreds of megabytes on the way. */
-export const HISTORY_POINTS_MAX = 200_000;
+const HISTORY_POINTS_MAX = 200_000;
 
 /** Entries that are added up here; where there are more, Postgres does it. 8 MB on the way, and some 50 ms of this process' time. */
-export const HISTORY_ENTRIES_MAX = 250_000;
+const HISTORY_ENTRIES_MAX = 250_000;
 
 type GroupBy = "service" | "namespace" | null;
 

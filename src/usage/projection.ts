@@ -1,9 +1,9 @@
 import { HOUR_MS, type Window } from "../kernel/window.ts";
 
 /** A rate is taken over this long, or since the window began when that is shorter. */
-export const RATE_SPAN_MS = HOUR_MS;
+const RATE_SPAN_MS = HOUR_MS;
 /** A rate is taken over a minute at least: the first call of a window, a millisecond old, says nothing about the next hours. */
-export const RATE_SPAN_MIN_MS = 60_000;
+const RATE_SPAN_MIN_MS = 60_000;
 
 /** Booked usage of one bucket: an hour, or a part of one where a billing month begins inside it. Epoch ms. */
 export interface RecentBucket {

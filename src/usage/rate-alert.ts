@@ -5,11 +5,11 @@ export const RATE_ALERT_FACTOR = 10;
 /** The hours that count as usual: those of the week before the hour in question. */
 export const USUAL_SPAN_MS = 7 * DAY_MS;
 /** With usage in fewer hours of that week, nothing can be called usual. */
-export const USUAL_HOURS_MIN = 24;
+const USUAL_HOURS_MIN = 24;
 /** Below this many base units an hour is too small to speak of, whatever it is multiplied from. */
 export const RATE_ALERT_FLOOR = 1_000;
 /** Full hours looked at: an hour's last second is booked a little after it, and the job may have been away. */
-export const HOURS_LOOKED_AT = 3;
+const HOURS_LOOKED_AT = 3;
 
 /** Usage of one UTC hour. */
 export interface HourlyUsage {

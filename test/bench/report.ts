@@ -5,7 +5,7 @@ import type { Result } from "./result.ts";
 const DOCUMENT = new URL("../../docs/benchmarks.md", import.meta.url);
 
 /** Three significant digits, thousands apart. */
-export function shown(value: number): string {
+function shown(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value) || 1)));
   return value.toLocaleString("en-US", { maximumFractionDigits: Math.min(digits, 4) });

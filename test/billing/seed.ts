@@ -4,7 +4,7 @@ import { defaultCatalog } from "../../src/catalog/parse.ts";
 import { openPostgres } from "../../src/stores/database.ts";
 
 /** Every account begins here … */
-export const BEGIN = "2026-10-05T00:00:00.000Z";
+const BEGIN = "2026-10-05T00:00:00.000Z";
 /** … and is billed here: months have ended in every zone and on every anchor, the last ones less than a day ago for some. */
 export const NOW = Date.parse("2027-01-01T12:00:00.000Z");
 

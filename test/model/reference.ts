@@ -4,7 +4,7 @@ export const CALENDAR: BillingCalendar = { anchorDay: 1, timezone: "UTC" };
 export const PERIODS: readonly Period[] = ["day", "month"];
 
 /** Hard limits of the plan Free that the commands come near to, per day. Pro stops nowhere by itself. */
-export const FREE_DAY_LIMITS: Readonly<Record<string, number>> = { kv_writes: 1_000, queue_operations: 10_000 };
+const FREE_DAY_LIMITS: Readonly<Record<string, number>> = { kv_writes: 1_000, queue_operations: 10_000 };
 export const METERS = ["kv_writes", "queue_operations", "state_requests"] as const;
 
 interface Entry {

@@ -124,7 +124,7 @@ export function firstWorld(bounds: Bounds): World {
   };
 }
 
-export const noTotals = ({ epochs }: Bounds): Totals => Array.from({ length: (epochs + 1) * SOURCES }, () => 0);
+const noTotals = ({ epochs }: Bounds): Totals => Array.from({ length: (epochs + 1) * SOURCES }, () => 0);
 
 /** Where the totals of an epoch and a process, in its present life, stand. */
 export const slot = (epoch: number, process: Process, index: number): number => epoch * SOURCES + index * 2 + process.life;

@@ -3,7 +3,7 @@ import type { Measured } from "./measured.ts";
 import type { Ledger, Load, Plan, Tier } from "./model.ts";
 
 /** Three significant digits, thousands apart. */
-export function shown(value: number): string {
+function shown(value: number): string {
   if (value === 0) return "0";
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   const rounded = value >= 1_000 ? Number(value.toPrecision(3)) : value;

@@ -13,10 +13,10 @@ import { NO_SUMS, type MeterSums } from "../../src/usage/window-sums-store.ts";
 
 export const DAY = 86_400_000;
 
-/** April 2027 and May 2027 in UTC: 30 days and 31. */
+/** April 2027 in UTC: 30 days. */
 export const APRIL = { start: Date.parse("2027-04-01T00:00:00Z"), end: Date.parse("2027-05-01T00:00:00Z") };
-export const MAY = { start: APRIL.end, end: Date.parse("2027-06-01T00:00:00Z") };
-export const MARCH = { start: Date.parse("2027-03-01T00:00:00Z"), end: APRIL.start };
+const MAY = { start: APRIL.end, end: Date.parse("2027-06-01T00:00:00Z") };
+const MARCH = { start: Date.parse("2027-03-01T00:00:00Z"), end: APRIL.start };
 
 /** A plan that holds from a day of April on, counted from 0: −30 is long before, 30 is the first of May. */
 export interface PlanFrom {

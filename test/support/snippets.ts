@@ -17,7 +17,7 @@ export interface Snippet {
 }
 
 /** `console`: lines that begin with `$ ` are typed, what follows each is printed. */
-export const LANGUAGES = ["sh", "console", "ts", "json"] as const;
+const LANGUAGES = ["sh", "console", "ts", "json"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
 /** Blocks that are looked at and not run: output, protocols, drawings. Everything else has to be one of LANGUAGES. */

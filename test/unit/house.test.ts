@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { ROOT } from "../support/tools.ts";
@@ -145,6 +145,22 @@ test("nobody reaches into a folder inside another part", () => {
   expect(wrong).toEqual([]);
 });
 
+test("what is exported is used elsewhere", () => {
+  const files = [...code, ...walk("test").filter(isCode), ...walk("examples").filter(isCode), ...walk("bin")];
+  const words = new Map<string, Set<string>>();
+  for (const file of files) {
+    for (const [word] of read(file).matchAll(/[A-Za-z_]\w+/g)) words.set(word, (words.get(word) ?? new Set()).add(file));
+  }
+  const own = [...code, ...walk("test/support").filter(isCode)].filter((file) => file.endsWith(".ts"));
+  const unused = own.flatMap((file) =>
+    [...read(file).matchAll(/^export (?:async )?(?:function\*?|const|class) (\w+)/gm)]
+      .map(([, name = ""]) => name)
+      .filter((name) => words.get(name)?.size === 1)
+      .map((name) => `${file}: ${name}`),
+  );
+  expect(unused).toEqual([]);
+});
+
 test.each(Object.entries(PACKAGES))("%s is imported where it belongs only", (name, allowed) => {
   const users = imports.filter(({ target }) => target === name || target.startsWith(`${name}/`));
   expect(users.filter(({ file }) => !allowed.test(file))).toEqual([]);
@@ -180,12 +196,21 @@ test(`no adapter has more than ${ADAPTER_LINES_MAX} lines of code of its own`, (
   expect(counts.filter((one) => one.lines > ADAPTER_LINES_MAX)).toEqual([]);
 });
 
-test("every folder of src, and sql and jobs, opens with a README", () => {
-  const folders = readdirSync(join(ROOT, "src"))
-    .map((name) => `src/${name}`)
-    .filter((path) => statSync(join(ROOT, path)).isDirectory())
-    .concat("jobs", "sql/migrations", "sql/queries", "sql/checks");
-  expect(folders.filter((folder) => !readdirSync(join(ROOT, folder)).includes("README.md"))).toEqual([]);
+/** Each folder of test/integration has the name of the part it looks at, and one README speaks for them. */
+const SPOKEN_FOR = /^test\/integration\/(?!isolation$)([a-z]+)$/;
+
+test("every folder opens with a README; those of the code say what they own", () => {
+  const files = ["src", "jobs", "sql", "test", "docs", "deploy", "examples", "bin"].flatMap(walk);
+  const bare = [...new Set(files.map(dirname))].filter((folder) => {
+    const part = SPOKEN_FOR.exec(folder)?.[1];
+    if (part !== undefined) return !existsSync(join(ROOT, "src", part));
+    return !existsSync(join(ROOT, folder, "README.md"));
+  });
+  expect(bare).toEqual([]);
+  const readmes = [...source, ...walk("sql")].filter((file) => basename(file) === "README.md");
+  // An adapter's is for those who use it.
+  const ours = readmes.filter((file) => !/^src\/adapters\/\w+\//.test(file));
+  expect(ours.filter((file) => !read(file).includes("**Owns**"))).toEqual([]);
 });
 
 test("every Lua script says its keys, its arguments and its answer; a part that scripts share says what it is", () => {

@@ -18,7 +18,7 @@ export interface Progress {
 }
 
 /** The meters that the demo is about: State's, where something limits them. */
-export function demoMeters(usage: UsageAnswer): MeterStanding[] {
+function demoMeters(usage: UsageAnswer): MeterStanding[] {
   return usage.meters.filter((m) => m.meter.startsWith("state_") && m.limit !== null);
 }
 

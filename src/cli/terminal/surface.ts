@@ -33,8 +33,3 @@ export function surface(stream: TextStream, env: Readonly<Record<string, string 
     style: colour ? ansiStyle : plainStyle,
   };
 }
-
-/** A surface that keeps what is written: for `--json`, where progress must not be seen, and for tests. */
-export function silentSurface(): Surface {
-  return { write: () => undefined, line: () => undefined, interactive: false, columns: PIPE_COLUMNS, style: plainStyle };
-}

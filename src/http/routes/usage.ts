@@ -25,7 +25,7 @@ const estimateLine = z.object({
   estimateBasis: z.enum(["current_month_usage_window", "month_average_at_current_storage_bytes"]),
 });
 
-export const usageSchema = z
+const usageSchema = z
   .object({
     account: z.string(),
     plan: z.string(),

@@ -29,7 +29,7 @@ export interface ClaimedAlarm {
 }
 
 /** A handler that fails is called again this often; then its alarm is cleared. */
-export const RETRIES_MAX = 6;
+const RETRIES_MAX = 6;
 /** The wait after the first failure, milliseconds; each later one is twice as long: 2, 4, 8, 16, 32, 64 s. */
 const FIRST_WAIT_MS = 2_000;
 

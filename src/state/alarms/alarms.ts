@@ -9,7 +9,7 @@ import { Attempt, deliverAlarm, PARKED_MS, type DeliveryContext } from "./delive
 /** Handlers under way in this process. */
 const IN_FLIGHT_MAX = 256;
 /** A deliverer that has not said so by then has its alarms no more. Its heart beats three times in it, in real time. */
-export const LEASE_MS = 15_000;
+const LEASE_MS = 15_000;
 const HEARTBEAT_MS = 5_000;
 /** How soon what falls due while handlers run is seen; and looking takes no more than this share of the time, whatever waits. */
 const LOOK_MS = 250;

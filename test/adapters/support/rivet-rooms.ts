@@ -6,7 +6,7 @@ import { db as drizzle, integer, sqliteTable, text } from "rivetkit/db/drizzle";
 import { rivetMeter, type RivetMeterOptions } from "../../../src/adapters/rivet/rivet.ts";
 
 /** Actors of these tests are keyed [account, name]: the key says who pays. */
-export const payer: RivetMeterOptions["account"] = ({ key }) => key[0] ?? "";
+const payer: RivetMeterOptions["account"] = ({ key }) => key[0] ?? "";
 
 interface RoomState {
   guests: number;

@@ -153,9 +153,6 @@ export function requestFor(route: Route, party: Party): Request {
   return { method: route.method, url: query.length > 0 ? `${path}?${query.join("&")}` : path, ...(body === undefined ? {} : { body }) };
 }
 
-/** Names no account in its path: whose it is about, its key or the header Weir-Account says. */
-export const namesAccount = (route: Route): boolean => parametersOf(route).includes("account");
-
 const parametersOf = ({ path }: Route): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
 
 const valueOf = ({ path }: Route, name: string): ((party: Party) => string) | undefined =>
