@@ -43,7 +43,7 @@ export interface DecisionFacts {
   meters: MeterFacts[];
 }
 
-/** Turns the script's numbers into the answer of CONTRACT §3. Pure: the same facts always give the same answer. */
+/** Turns the script's numbers into the answer to a check. Pure: the same facts always give the same answer. */
 export function composeDecision(facts: DecisionFacts): Decision {
   const denials = facts.allowed ? [] : denialsOf(facts);
   const below = facts.allowed && facts.storageDelta !== null ? -(facts.objectBefore + facts.storageDelta) : 0;

@@ -12,7 +12,7 @@ export const systemClock: Clock = { now: () => Date.now() };
 
 /**
  * A clock that follows the machine until it is set, then stands still. It only moves forward:
- * a window that was closed must not open again (CONTRACT §3, "Time in tests").
+ * a window that was closed must not open again.
  */
 export class SettableClock implements Clock {
   #fixedAt: number | null = null;

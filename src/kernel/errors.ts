@@ -84,7 +84,7 @@ export class NotSent extends WeirError {
   }
 }
 
-/** RFC 9457, with the members of CONTRACT §3. */
+/** A problem document (RFC 9457), with what programs and people are told beside it. */
 export interface Problem {
   type: string;
   title: string;

@@ -1,6 +1,6 @@
 import { randomFillSync, timingSafeEqual } from "node:crypto";
 
-/** Patterns of CONTRACT §1. Object names and keys are checked by `isObjectName` and `isKeyName`. */
+/** What names and ids are made of. Object names and keys are checked by `isObjectName` and `isKeyName`. */
 export const ACCOUNT_PATTERN = /^[A-Za-z0-9_.:-]{1,64}$/;
 export const SERVICE_PATTERN = /^[A-Za-z0-9_.:-]{1,64}$/;
 export const NAMESPACE_PATTERN = /^(?:[A-Z][A-Za-z0-9]{0,63}|state_namespace_[1-9][0-9]{0,15})$/;

@@ -2,7 +2,7 @@ import { randomBase62 } from "../kernel/ids.ts";
 import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
 
 /**
- * This process' own copy of what it has acknowledged, until Postgres holds it: with Redis' the second one (DESIGN §1, invariant 2).
+ * This process' own copy of what it has acknowledged, until Postgres holds it: with Redis' the second one, since no crash of one part may lose it.
  * Totals are cumulative and booked by "the greatest wins", so booking a copy that Redis also brings is harmless.
  */
 export class UnbookedTotals {

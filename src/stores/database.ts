@@ -56,7 +56,7 @@ export interface PostgresOptions {
 
 /**
  * Opens a pool. Quantities come as `bigint`, never as doubles. Whatever must be atomic is one statement:
- * postgres.js can report a transaction as done whose backend died in the middle (DESIGN §3, "Drivers bite").
+ * postgres.js can report a transaction as done whose backend died in the middle (docs/decisions/0004).
  */
 export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = null, readUrl = null }: PostgresOptions = {}): Postgres {
   const primary = openWay(url, poolSize, pooledUrl);

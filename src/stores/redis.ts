@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { NotSent, unavailable } from "../kernel/errors.ts";
 import { BoundedCalls } from "./bounded-calls.ts";
 
-/** A call that has no answer by then counts as unknown; the caller is told 503 (DESIGN §3: within 250 ms). */
+/** A call that has no answer by then counts as unknown; the caller is told 503, within 250 ms in all. */
 export const COMMAND_TIMEOUT_MS = 200;
 /** More in flight only make every answer later: throughput is flat from 64 on. */
 const IN_FLIGHT_MAX = 256;

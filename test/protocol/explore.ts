@@ -44,7 +44,7 @@ export function explore(bounds: Bounds, mutation: Mutation | null, statesMax: nu
   return { states: visited.size, transitions, violation: null };
 }
 
-/** The invariants of DESIGN.md §1 that a state can break. */
+/** Never over, never lost, never twice: what a state can break of it. */
 function violated(world: World, { limit }: Bounds): string | null {
   if (world.fault !== "") return world.fault;
   if (sumOf(world.spent) > limit) return `${sumOf(world.spent)} units were admitted under a limit of ${limit}`;

@@ -4,7 +4,7 @@ import type { Quantities } from "../../replay/tally.ts";
 import { mayStillArrive, verdicts, type MeterVerdict } from "../../replay/verdict.ts";
 import type { Api } from "../api.ts";
 
-/** How long the rollup may take to book what was answered. */
+/** How long the roll-up may take to book what was answered. */
 export const BOOKING_WAIT_MS = 30_000;
 
 const POLL_EVERY_MS = 500;
@@ -67,7 +67,7 @@ export async function serverTime(api: Api): Promise<number> {
 
 export interface Verification {
   meters: MeterVerdict[];
-  /** How long the rollup took, as seen from here. */
+  /** How long the roll-up took, as seen from here. */
   tookMs: number;
 }
 
