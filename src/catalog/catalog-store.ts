@@ -20,25 +20,13 @@ export interface CatalogVersion {
 /** The newest version; null before the first is applied. */
 export async function loadCatalog(db: Db): Promise<CatalogVersion | null> {
   const row = await reachPostgres(db.selectFrom("catalog_versions").selectAll().orderBy("version", "desc").limit(1).executeTakeFirst());
-  if (!row) return null;
-  return {
-    version: Number(row.version),
-    sha256: row.sha256,
-    appliedAt: row.applied_at.getTime(),
-    catalog: parseCatalog(row.document),
-  };
+  return row ? { ...headOf(row), catalog: parseCatalog(row.document) } : null;
 }
 
 /** One version; null where there is none of that number. */
 export async function findCatalogVersion(db: Db, version: number): Promise<CatalogVersion | null> {
   const row = await reachPostgres(db.selectFrom("catalog_versions").selectAll().where("version", "=", BigInt(version)).executeTakeFirst());
-  if (!row) return null;
-  return {
-    version: Number(row.version),
-    sha256: row.sha256,
-    appliedAt: row.applied_at.getTime(),
-    catalog: parseCatalog(row.document),
-  };
+  return row ? { ...headOf(row), catalog: parseCatalog(row.document) } : null;
 }
 
 /** At most `limit` versions below `before`, newest first, without their documents. */
@@ -52,8 +40,15 @@ export async function catalogVersions(db: Db, before: number, limit: number): Pr
       .limit(limit)
       .execute(),
   );
-  return rows.map((row) => ({ version: Number(row.version), sha256: row.sha256, appliedAt: row.applied_at.getTime() }));
+  return rows.map(headOf);
 }
+
+/** A version without its document. */
+const headOf = (row: { version: bigint; sha256: string; applied_at: Date }): Omit<CatalogVersion, "catalog"> => ({
+  version: Number(row.version),
+  sha256: row.sha256,
+  appliedAt: row.applied_at.getTime(),
+});
 
 /**
  * Makes `catalog` the newest version; changes nothing when the newest says the same already, so it may run at every start.

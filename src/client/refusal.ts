@@ -29,15 +29,16 @@ export async function admit(meter: Meter, request: CheckRequest): Promise<Refusa
   } catch (error) {
     if (error instanceof WeirRefused) throw new Error(`Weir refuses the check: ${error.message}`, { cause: error });
     if (!(error instanceof WeirUnavailable)) throw error;
-    return problem(503, "Unavailable", "unavailable", error.message, [], String(error.retryAfterSeconds));
+    const { message: detail, retryAfterSeconds } = error;
+    return problem({ status: 503, title: "Unavailable", code: "unavailable", detail, denials: [] }, String(retryAfterSeconds));
   }
 }
 
 function refusalOf({ denials }: Decision): Refusal {
   const detail = denials.map(({ message }) => message).join(" ");
   if (denials.some(({ code }) => code === "payload_too_large"))
-    return problem(413, "Payload too large", "payload_too_large", detail, denials);
-  return problem(429, "Limit exceeded", "limit_exceeded", detail, denials, whenToRetry(denials));
+    return problem({ status: 413, title: "Payload too large", code: "payload_too_large", detail, denials });
+  return problem({ status: 429, title: "Limit exceeded", code: "limit_exceeded", detail, denials }, whenToRetry(denials));
 }
 
 /** When the last of the limits is reset, as a date: nothing where waiting does not help. */
@@ -47,14 +48,9 @@ function whenToRetry(denials: Decision["denials"]): string | undefined {
   return Number.isFinite(last) ? new Date(last).toUTCString() : undefined;
 }
 
-function problem(
-  status: Refusal["status"],
-  title: string,
-  code: Refusal["body"]["code"],
-  detail: string,
-  denials: Decision["denials"],
-  retryAfter?: string,
-): Refusal {
+type Problem = Omit<Refusal["body"], "type" | "status"> & Pick<Refusal, "status">;
+
+function problem({ status, title, code, detail, denials }: Problem, retryAfter?: string): Refusal {
   const headers = { "content-type": "application/problem+json", ...(retryAfter === undefined ? {} : { "retry-after": retryAfter }) };
   return { status, headers, body: { type: "about:blank", title, status, detail, code, denials } };
 }

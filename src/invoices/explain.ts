@@ -10,10 +10,10 @@ import { hourlyIntegrals } from "../usage/byte-milliseconds.ts";
 import { levelStretches } from "../usage/level-store.ts";
 import { hoursOfPlan } from "../usage/plan-hours.ts";
 import { spansIn, type AccountMonth } from "../usage/plan-use.ts";
+import { quantityOf } from "../usage/priced-month.ts";
 import { correctionsIn, counterHours, type CorrectionEntry } from "./explain-store.ts";
 import type { BillingStores } from "./gather.ts";
 import type { Basis, Invoice, InvoiceLine } from "./invoice.ts";
-import { quantityOf } from "../usage/priced-month.ts";
 
 /** What a stretch of the ledger holds. Epoch ms; a counter's sum, or byte-milliseconds. */
 export interface LedgerSpan {
@@ -50,7 +50,7 @@ export async function explainLine(stores: BillingStores, invoice: Invoice, line:
   if (name === undefined || explain.plan === undefined || !explain.month || !explain.basis)
     return { line, reckonedUsdMicros: feeAgain(line), ledger: null, ledgerKept: true };
   const month = { start: Date.parse(explain.month.start), end: Date.parse(explain.month.end) };
-  const { priced, meter, account } = await pricing(stores, invoice.account, explain.plan, month, name, now);
+  const { priced, meter, account } = await pricing(stores, { account: invoice.account, plan: explain.plan, month, meter: name }, now);
   const amount = rateAgain(priced, meter, explain.basis, explain.monthMilliseconds ?? month.end - month.start);
   const ledger = await ledgerOf(stores, account, explain.plan, meter, explain.basis);
   // Asked last: a month may have gone while it was read. Levels are kept for good.
@@ -69,21 +69,21 @@ interface Pricing {
   account: AccountMonth;
 }
 
+interface Billed {
+  account: string;
+  plan: string;
+  month: Window;
+  meter: string;
+}
+
 /** The plan as the month was priced, and the month's subscriptions. */
-async function pricing(
-  { db, catalogs }: BillingStores,
-  account: string,
-  plan: string,
-  window: Window,
-  name: string,
-  now: number,
-): Promise<Pricing> {
-  const history = (await listSubscriptions(db, [account], window.start)).get(account) ?? [];
-  const first = spansIn(history, window).find((span) => span.plan === plan);
-  const priced = await catalogs.planAt(plan, first?.from ?? window.start, now);
+async function pricing({ db, catalogs }: BillingStores, { account, plan, month, meter: name }: Billed, now: number): Promise<Pricing> {
+  const history = (await listSubscriptions(db, [account], month.start)).get(account) ?? [];
+  const first = spansIn(history, month).find((span) => span.plan === plan);
+  const priced = await catalogs.planAt(plan, first?.from ?? month.start, now);
   const meter = findMeter(priced.version.catalog, name);
-  if (!meter || !subscriptionAt(history, window.end)) throw new RangeError(`${name} was billed under ${plan} and is not in its catalogue`);
-  return { priced, meter, account: { account, window, history } };
+  if (!meter || !subscriptionAt(history, month.end)) throw new RangeError(`${name} was billed under ${plan} and is not in its catalogue`);
+  return { priced, meter, account: { account, window: month, history } };
 }
 
 function rateAgain({ plan }: PricedPlan, meter: Meter, basis: Basis, monthMs: number): bigint {

@@ -1,13 +1,12 @@
 import { fraction, jsonAmount, parseExact, round, subtract } from "../kernel/money.ts";
 import type { Meter } from "../catalog/catalog.ts";
-import { ratePlanLine } from "../rating/plan-line.ts";
+import { billingUnitOf, ratePlanLine } from "../rating/plan-line.ts";
 import { quotedPrice } from "../rating/quoted-price.ts";
-import { billingUnitOf } from "../rating/plan-line.ts";
 import { NO_SUMS, type MeterSums } from "../usage/window-sums-store.ts";
 import type { Basis, InvoiceLine } from "./invoice.ts";
 import { amount, meterTitle } from "./line-text.ts";
 import { isCharged, quantityOf, ratePart, type PricedMonth, type PricedPart } from "../usage/priced-month.ts";
-import { basisOf, MINIMUM, shown } from "./usage-lines.ts";
+import { basisOf, MINIMUM, minimumLine, ratedUnder, shown } from "./usage-lines.ts";
 
 /** What lines of a month were billed by, by plan and meter. */
 export type Billed = ReadonlyMap<string, Basis>;
@@ -74,7 +73,7 @@ function differenceLine({ month, part, meter, kind, before, after }: Difference)
     amountUsdMicros: jsonAmount(due),
     explain: {
       text: differenceText(BigInt(basis.amountUsdMicros), BigInt(before.amountUsdMicros), plan.currency),
-      ...placeOf(month, part),
+      ...ratedUnder(month, part),
       basis,
       billedBefore: before,
     },
@@ -92,24 +91,16 @@ function lateTrueUp(month: PricedMonth, part: PricedPart, billed: Billed): Invoi
   const due = jsonAmount(now - BigInt(before.amountUsdMicros));
   if (due === 0) return [];
   return [
-    {
-      kind: "usage",
+    minimumLine(month, {
       description: `${plan.name}: what is missing to the minimum of a month that was billed`,
-      period: month.edges,
-      quantity: 1,
-      included: 0,
-      billable: 1,
-      unitPrice: due,
-      unit: MINIMUM,
-      unitSize: 1,
-      amountUsdMicros: due,
+      dueUsdMicros: due,
       explain: {
         text: differenceText(now, BigInt(before.amountUsdMicros), plan.currency),
-        ...placeOf(month, part),
+        ...ratedUnder(month, part),
         basis: basisOf(NO_SUMS, now),
         billedBefore: before,
       },
-    },
+    }),
   ];
 }
 
@@ -121,10 +112,3 @@ const sumsOf = ({ usage, corrections, byteMilliseconds }: Basis): MeterSums => (
 
 const differenceText = (now: bigint, before: bigint, currency: string): string =>
   `the month comes to ${amount(now, currency)}; ${amount(before, currency)} was billed before; ${amount(now - before, currency)} is left`;
-
-const placeOf = ({ edges, monthMs }: PricedMonth, { priced: { plan, version } }: PricedPart) => ({
-  plan: plan.key,
-  catalogVersion: version.version,
-  month: edges,
-  monthMilliseconds: monthMs,
-});

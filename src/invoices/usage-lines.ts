@@ -4,7 +4,7 @@ import { billingUnitOf } from "../rating/plan-line.ts";
 import { quotedPrice } from "../rating/quoted-price.ts";
 import { jsonQuantity, tierDocument, type JsonQuantity } from "../rating/rated-document.ts";
 import { NO_SUMS, type MeterSums } from "../usage/window-sums-store.ts";
-import type { Basis, InvoiceLine } from "./invoice.ts";
+import type { Basis, InvoiceLine, LineExplanation } from "./invoice.ts";
 import { grouped, meterTitle, trueUpText, usageText } from "./line-text.ts";
 import { ratePart, type PricedMonth, type PricedPart } from "../usage/priced-month.ts";
 
@@ -38,10 +38,7 @@ function usageLine(month: PricedMonth, part: PricedPart, line: MonthLine): Invoi
     tiers: rated.tiers.map(tierDocument),
     explain: {
       text: usageText(line, usedText(sums, meter.kind === "gauge", month.monthMs), plan.currency),
-      plan: plan.key,
-      catalogVersion: version.version,
-      month: month.edges,
-      monthMilliseconds: month.monthMs,
+      ...ratedUnder(month, part),
       basis: basisOf(sums, rated.amountUsdMicros),
     },
   };
@@ -52,30 +49,48 @@ export const MINIMUM = "minimum";
 
 /** The line that lifts a plan's usage to the least it costs. */
 function trueUpLine(month: PricedMonth, part: PricedPart, trueUp: TrueUp): InvoiceLine {
-  const { plan, version } = part.priced;
-  const due = jsonAmount(trueUp.amountUsdMicros);
-  return {
-    kind: "usage",
-    description: `${plan.name}: what is missing to the minimum of the month`,
-    period: month.edges,
-    quantity: 1,
-    included: 0,
-    billable: 1,
-    unitPrice: due,
-    unit: MINIMUM,
-    unitSize: 1,
-    amountUsdMicros: due,
+  const { name, currency } = part.priced.plan;
+  return minimumLine(month, {
+    description: `${name}: what is missing to the minimum of the month`,
+    dueUsdMicros: jsonAmount(trueUp.amountUsdMicros),
     explain: {
-      text: trueUpText(trueUp, plan.currency),
-      plan: plan.key,
-      catalogVersion: version.version,
-      month: month.edges,
-      monthMilliseconds: month.monthMs,
+      text: trueUpText(trueUp, currency),
+      ...ratedUnder(month, part),
       basis: basisOf(NO_SUMS, trueUp.amountUsdMicros),
     },
-  };
+  });
 }
 
+interface Missing {
+  description: string;
+  dueUsdMicros: number;
+  explain: LineExplanation;
+}
+
+/** A line for what is missing to a minimum: one of it, at what is due. */
+export const minimumLine = ({ edges }: PricedMonth, { description, dueUsdMicros, explain }: Missing): InvoiceLine => ({
+  kind: "usage",
+  description,
+  period: edges,
+  quantity: 1,
+  included: 0,
+  billable: 1,
+  unitPrice: dueUsdMicros,
+  unit: MINIMUM,
+  unitSize: 1,
+  amountUsdMicros: dueUsdMicros,
+  explain,
+});
+
+/** What a line of a part of the month was rated under. */
+export const ratedUnder = ({ edges, monthMs }: PricedMonth, { priced: { plan, version } }: PricedPart) => ({
+  plan: plan.key,
+  catalogVersion: version.version,
+  month: edges,
+  monthMilliseconds: monthMs,
+});
+
+/** What a line says it was rated from. */
 export const basisOf = ({ usage, corrections, level }: MeterSums, amountUsdMicros: bigint): Basis => ({
   usage: String(usage),
   corrections: String(corrections),

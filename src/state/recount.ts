@@ -60,25 +60,25 @@ export async function recountObjects<D>(
   const namespaces = await namespacesFrom(db, where.account, where.service, where.after?.namespace ?? 0, NAMESPACES_MAX);
   for (const namespace of namespaces) {
     const after = namespace.number === where.after?.namespace ? where.after.object : "";
-    const room = OBJECTS_MAX - page.objects;
-    const names = await namesAfter(context, db, where.meter, namespace, after, room);
+    const limit = OBJECTS_MAX - page.objects;
+    const names = await namesOf(context, db, namespace, { meter: where.meter, after, limit });
     for (const object of names) page.differences.push(...(await measure(context, namespace, object, reconcile)));
     page.objects += names.length;
     page.last = { namespace: namespace.number, object: names.at(-1) ?? after };
-    if (names.length === room) return page;
+    if (names.length === limit) return page;
     page.last = { namespace: namespace.number + 1, object: "" };
   }
   return namespaces.length < NAMESPACES_MAX ? { ...page, last: null } : page;
 }
 
-async function namesAfter(
-  context: StateContext,
-  db: Db,
-  meter: string,
-  namespace: Namespace,
-  after: string,
-  limit: number,
-): Promise<string[]> {
+interface NamePage {
+  meter: string;
+  after: string;
+  limit: number;
+}
+
+/** The next names of a namespace: of objects on disk, and of those whose sizes are booked. */
+async function namesOf(context: StateContext, db: Db, namespace: Namespace, { meter, after, limit }: NamePage): Promise<string[]> {
   const onDisk = await context.files.index<string[]>(namespace, [], (index) => listIndexed(index, after, limit).map((o) => o.objectKey));
   const { account, service, name } = namespace;
   const booked = await bookedObjectNames(db, { account, meter, service, namespace: name, after }, limit);
