@@ -41,8 +41,7 @@ export async function openTestApp(
   retention: Retention = KEEP_ALL,
 ): Promise<TestApp> {
   const t = await openTestEngine({ outbox: { egress: LOOPBACK }, payments, retention });
-  const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
-  const state = await openState(t.engine, join(t.stack.dataDir, "state"), onTrouble, profile);
+  const state = await openState(t.engine, join(t.stack.dataDir, "state"), t.onTrouble, profile);
   const runJobs = async (): Promise<void> => {
     await state.alarms.deliverDue();
     await state.settleTime();

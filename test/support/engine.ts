@@ -13,6 +13,9 @@ export interface TestEngine {
   engine: Engine;
   clock: ManualClock;
   stack: TestStack;
+  /** What went wrong in the background, so far. */
+  troubles: unknown[];
+  onTrouble(this: void, error: unknown): void;
   newAccount(plan?: string): Promise<string>;
   check(request: CheckRequest): Promise<Decision>;
   cap(account: string, meter: string, period: "day" | "month", capValue: number): Promise<void>;
@@ -26,6 +29,11 @@ export async function openTestEngine(
 ): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
+  const troubles: unknown[] = [];
+  const onTrouble = (error: unknown): void => {
+    troubles.push(error);
+    process.stderr.write(`${String(error)}\n`);
+  };
   const open = (): Promise<Engine> =>
     createEngine({
       databaseUrl: stack.databaseUrl,
@@ -35,7 +43,7 @@ export async function openTestEngine(
       // Test files run side by side on two cores: what is tested here is what is decided, not how soon.
       redisTimeoutMs: 5_000,
       ...options,
-      onTrouble: (error) => process.stderr.write(`${String(error)}\n`),
+      onTrouble,
     });
   const engine = await open();
   const others: Engine[] = [];
@@ -44,6 +52,8 @@ export async function openTestEngine(
     engine,
     clock,
     stack,
+    troubles,
+    onTrouble,
     newAccount: async (plan = "pro") => {
       const account = `acct_${++accounts}`;
       await engine.limits.putAccount(account, { plan }, clock.now());

@@ -1,55 +1,35 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { findAccount } from "../../../src/accounts/account-store.ts";
-import { createEngine, type Engine } from "../../../src/engine.ts";
-import { buildApp, type App } from "../../../src/http/app.ts";
-import { ManualClock } from "../../../src/kernel/clock.ts";
 import { openEpoch, yieldEpoch } from "../../../src/ledger/epoch-store.ts";
-import { openState } from "../../../src/state/open-state.ts";
-import type { State } from "../../../src/state/state.ts";
-import { createTestStack, type TestStack } from "../../support/stack.ts";
+import { openTestApp, type TestApp } from "../../support/app.ts";
 
-const ADMIN_KEY = "an-admin-key-of-this-test";
 const METER = "state_requests";
 const LIMIT = 1_000;
 
-let stack: TestStack;
-let engine: Engine;
-let state: State;
-let app: App;
-let accounts = 0;
+let t: TestApp;
 let account: string;
-const clock = new ManualClock("2026-11-21T12:30:00.000Z");
 
 beforeAll(async () => {
-  stack = await createTestStack();
-  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock });
-  state = await openState(engine, join(stack.dataDir, "state"), () => {});
-  app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  t = await openTestApp();
+  t.clock.set("2026-11-21T12:30:00.000Z");
 });
-afterAll(async () => {
-  await app.close();
-  await state.close();
-  await engine.close();
-  await stack.stop();
-});
+afterAll(() => t.stop());
 beforeEach(async () => {
-  account = `acct_${++accounts}`;
-  await engine.limits.putAccount(account, { plan: "pro" }, clock.now());
-  await engine.limits.setCap(account, METER, { period: "day", capValue: LIMIT, hardStop: true, notifyAtPercent: 80 }, clock.now());
+  account = await t.newAccount();
+  await t.cap(account, METER, "day", LIMIT);
 });
 
 type Json = Record<string, unknown>;
 
 async function send(method: "GET" | "POST", url: string): Promise<{ status: number; body: Json }> {
-  const answer = await app.inject({ method, url, headers: { authorization: `Bearer ${ADMIN_KEY}`, "weir-account": account } });
-  return { status: answer.statusCode, body: answer.json() };
+  const answer = await t.send(method, url, { account });
+  return { status: answer.status, body: answer.body };
 }
 
-const consume = (quantity: number) => engine.gate.check({ account, usage: { [METER]: quantity } }, clock.now());
+const consume = (quantity: number) => t.engine.gate.check({ account, usage: { [METER]: quantity } }, t.clock.now());
 const meter = async (): Promise<Json | undefined> =>
   ((await send("GET", "/v1/usage")).body["meters"] as Json[]).find((m) => m["meter"] === METER);
-const strandedFinding = async () => (await engine.examine()).find((f) => f.check === "stranded budget");
+const strandedFinding = async () => (await t.engine.examine()).find((f) => f.check === "stranded budget");
 
 async function spendAll(): Promise<number> {
   let spent = 0;
@@ -60,7 +40,7 @@ async function spendAll(): Promise<number> {
 it("is shown apart from usage, refused with its reason, and never admitted twice", async () => {
   await consume(10);
   expect(await meter()).toMatchObject({ used: 10, stranded: 0 });
-  await stack.loseRedis();
+  await t.stack.loseRedis();
   // The lost Redis was lent a chunk of 100 and had spent 10.
   expect(await meter()).toMatchObject({ used: 10, remaining: 990, stranded: 90 });
   expect(await strandedFinding()).toMatchObject({
@@ -72,15 +52,15 @@ it("is shown apart from usage, refused with its reason, and never admitted twice
   expect(denials[0]).toMatchObject({ code: "limit_exceeded", used: 910, limit: LIMIT });
   expect(denials[0]?.message).toMatch(/90 .*lost/);
   // Nothing of the denied budget is usage.
-  await engine.rollUp();
+  await t.engine.rollUp();
   expect(await meter()).toMatchObject({ used: 910, stranded: 90 });
 });
 
 it("is free again when the window ends", async () => {
   await consume(10);
-  await stack.loseRedis();
+  await t.stack.loseRedis();
   expect(await meter()).toMatchObject({ stranded: 90 });
-  clock.set("2026-11-22T00:00:00.000Z");
+  t.clock.set("2026-11-22T00:00:00.000Z");
   expect(await meter()).toMatchObject({ used: 0, stranded: 0 });
   expect(await strandedFinding()).toMatchObject({ state: "ok", found: "none" });
   expect(await spendAll()).toBe(LIMIT);
@@ -88,9 +68,9 @@ it("is free again when the window ends", async () => {
 
 it("is freed by the operator's word: all that is booked stays used, to the unit", async () => {
   await consume(10);
-  await stack.loseRedis();
+  await t.stack.loseRedis();
   await consume(20);
-  await stack.loseRedis();
+  await t.stack.loseRedis();
   expect(await meter()).toMatchObject({ used: 30, stranded: 170 });
   expect(await send("POST", `/v1/accounts/${account}/reclaim`)).toMatchObject({
     status: 200,
@@ -100,7 +80,7 @@ it("is freed by the operator's word: all that is booked stays used, to the unit"
   expect(await spendAll()).toBe(LIMIT - 30);
   expect((await send("POST", `/v1/accounts/${account}/reclaim`)).body).toEqual({ reclaimed: [] });
   expect(await spendAll()).toBe(0);
-  expect((await engine.checkInvariants()).filter((r) => r.violations.length > 0)).toEqual([]);
+  expect((await t.engine.checkInvariants()).filter((r) => r.violations.length > 0)).toEqual([]);
 });
 
 it("cannot be freed for an account that does not exist", async () => {
@@ -109,14 +89,14 @@ it("cannot be freed for an account that does not exist", async () => {
 
 it("keeps ordinals of lives apart: one that was handed back is never given again", async () => {
   await consume(1);
-  const version = (await findAccount(engine.db, account, clock.now()))?.limitsVersion ?? 0;
-  const first = await openEpoch(engine.db, account, version, clock.now());
-  await yieldEpoch(engine.db, account, first ?? 0, 1);
-  expect(await openEpoch(engine.db, account, version, clock.now())).toBe((first ?? 0) + 1);
+  const version = (await findAccount(t.engine.db, account, t.clock.now()))?.limitsVersion ?? 0;
+  const first = await openEpoch(t.engine.db, account, version, t.clock.now());
+  await yieldEpoch(t.engine.db, account, first ?? 0, 1);
+  expect(await openEpoch(t.engine.db, account, version, t.clock.now())).toBe((first ?? 0) + 1);
 });
 
 it("the doctor knows the stores and finds every invariant in order", async () => {
-  await engine.rollUp();
+  await t.engine.rollUp();
   const { status, body } = await send("GET", "/v1/doctor");
   expect(status).toBe(200);
   const findings = body["findings"] as { check: string; state: string; found: string }[];

@@ -1,59 +1,39 @@
-import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createEngine, type Engine } from "../../../src/engine.ts";
-import { buildApp, type App } from "../../../src/http/app.ts";
-import { ManualClock } from "../../../src/kernel/clock.ts";
-import { openState } from "../../../src/state/open-state.ts";
-import type { State } from "../../../src/state/state.ts";
-import { createTestStack, type TestStack } from "../../support/stack.ts";
+import type { Engine } from "../../../src/engine.ts";
+import { openTestApp, type TestApp } from "../../support/app.ts";
 
-const ADMIN_KEY = "an-admin-key-of-this-test";
 const NOW = "2026-11-21T12:30:00.000Z";
 const METER = "state_requests";
 
-let stack: TestStack;
-let engine: Engine;
+let t: TestApp;
 let other: Engine;
-let state: State;
-let app: App;
-let accounts = 0;
-const clock = new ManualClock(NOW);
-const troubles: unknown[] = [];
 
 beforeAll(async () => {
-  stack = await createTestStack();
-  const options = { ...stack, redisPrefix: stack.keyPrefix, clock, onTrouble: (error: unknown) => troubles.push(error) };
-  [engine, other] = await Promise.all([createEngine(options), createEngine(options)]);
-  state = await openState(engine, join(stack.dataDir, "state"), (error) => troubles.push(error));
-  app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  t = await openTestApp();
+  t.clock.set(NOW);
+  other = await t.another();
 });
 afterAll(async () => {
-  await app.close();
-  await state.close();
-  await Promise.all([engine.close(), other.close()]);
-  await stack.stop();
-  expect(troubles).toEqual([]);
+  await t.stop();
+  expect(t.troubles).toEqual([]);
 });
 
 type Json = Record<string, unknown>;
 
 async function send(method: "GET" | "POST" | "PUT", url: string, account: string, body?: Json): Promise<{ status: number; body: Json }> {
-  const headers = { authorization: `Bearer ${ADMIN_KEY}`, "weir-account": account };
-  const answer = await app.inject({ method, url, headers, ...(body ? { payload: body } : {}) });
-  return { status: answer.statusCode, body: answer.json() };
+  const answer = await t.send(method, url, { account, body });
+  return { status: answer.status, body: answer.body };
 }
 
 async function newAccount(cap?: number): Promise<string> {
-  const account = `acct_${++accounts}`;
-  await engine.limits.putAccount(account, { plan: "pro" }, clock.now());
-  if (cap !== undefined)
-    await engine.limits.setCap(account, METER, { period: "day", capValue: cap, hardStop: true, notifyAtPercent: 80 }, clock.now());
+  const account = await t.newAccount();
+  if (cap !== undefined) await t.cap(account, METER, "day", cap);
   return account;
 }
 
-const consume = (account: string, quantity: number, by = engine) =>
-  by.gate.check({ account, service: "s", namespace: "Room", usage: { [METER]: quantity } }, clock.now());
+const consume = (account: string, quantity: number, by = t.engine) =>
+  by.gate.check({ account, service: "s", namespace: "Room", usage: { [METER]: quantity } }, t.clock.now());
 const correct = (account: string, body: Json) =>
   send("POST", `/v1/accounts/${account}/corrections`, account, {
     meter: METER,
@@ -62,7 +42,7 @@ const correct = (account: string, body: Json) =>
     ...body,
   });
 const used = async (account: string, period: "day" | "month" = "day"): Promise<number | undefined> =>
-  (await engine.usage(account)).usage.meters[period][METER];
+  (await t.engine.usage(account)).usage.meters[period][METER];
 
 it("gives usage back, in force for the next check of any process, booked or not", async () => {
   const account = await newAccount(100);
@@ -76,7 +56,7 @@ it("gives usage back, in force for the next check of any process, booked or not"
   expect((await consume(account, 31, other)).allowed).toBe(false);
   expect((await consume(account, 30, other)).allowed).toBe(true);
   expect((await consume(account, 1)).allowed).toBe(false);
-  await engine.rollUp();
+  await t.engine.rollUp();
   expect(await used(account)).toBe(100);
   expect((await consume(account, 1, other)).allowed).toBe(false);
 });
@@ -93,8 +73,8 @@ it("stays within the limit by grants too: what is given back is granted again on
   const account = await newAccount(1_000);
   for (let i = 0; i < 10; i++) expect((await consume(account, 100)).allowed).toBe(true);
   await correct(account, { quantity: -500 });
-  await engine.bookAccount(account);
-  await stack.loseRedis();
+  await t.engine.bookAccount(account);
+  await t.stack.loseRedis();
   let admitted = 0;
   while ((await consume(account, 50, other)).allowed) admitted += 50;
   // The lost life was lent what it spent, to the unit: nothing is stranded, and 500 were given back.
@@ -118,7 +98,7 @@ it("counts in the windows that hold its time, and stands in the history there", 
   await correct(account, { quantity: -20, at: "2026-11-20T23:59:59.999Z" });
   await correct(account, { quantity: -5, at: "2026-10-31T12:00:00Z" });
   expect([await used(account, "day"), await used(account, "month")]).toEqual([50, 30]);
-  await engine.rollUp();
+  await t.engine.rollUp();
   const history = await send(
     "GET",
     `/v1/usage/history?meter=${METER}&granularity=day&from=2026-10-31T00:00:00Z&to=2026-11-22T00:00:00Z`,
@@ -200,7 +180,7 @@ it("beyond the greatest quantity is shown as that, and every view can still be r
 it("is never edited or removed", async () => {
   const account = await newAccount();
   await correct(account, { quantity: 3 });
-  const sql = postgres(stack.databaseUrl, { max: 1 });
+  const sql = postgres(t.stack.databaseUrl, { max: 1 });
   try {
     await expect(sql`update corrections set quantity = 4 where account = ${account}`).rejects.toThrow("corrections only grows");
     await expect(sql`delete from corrections where account = ${account}`).rejects.toThrow("corrections only grows");

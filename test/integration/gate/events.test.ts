@@ -1,15 +1,7 @@
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createKey } from "../../../src/accounts/api-key-store.ts";
-import { createEngine, type Engine } from "../../../src/engine.ts";
-import { buildApp, type App } from "../../../src/http/app.ts";
-import { ManualClock } from "../../../src/kernel/clock.ts";
-import { openState } from "../../../src/state/open-state.ts";
-import type { State } from "../../../src/state/state.ts";
-import { createTestStack, type TestStack } from "../../support/stack.ts";
+import { ADMIN_KEY, openTestApp, type TestApp } from "../../support/app.ts";
 
-const ADMIN_KEY = "an-admin-key-of-this-test";
-const NOON = Date.parse("2026-11-21T12:00:00.000Z");
 const HOUR = 3_600_000;
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -20,38 +12,24 @@ interface Answer {
   rejected: { index: number; code: string; detail: string }[];
 }
 
-let stack: TestStack;
-let engine: Engine;
-let state: State;
-let app: App;
+let t: TestApp;
 let accounts = 0;
 let account: string;
-const clock = new ManualClock(NOON);
-const troubles: unknown[] = [];
 
 beforeAll(async () => {
-  stack = await createTestStack();
-  const { databaseUrl, redisUrl, keyPrefix } = stack;
-  engine = await createEngine({ databaseUrl, redisUrl, redisPrefix: keyPrefix, clock, onTrouble: (error) => troubles.push(error) });
-  state = await openState(engine, join(stack.dataDir, "state"), (error) => troubles.push(error));
-  app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  t = await openTestApp();
 });
-afterAll(async () => {
-  await app.close();
-  await state.close();
-  await engine.close();
-  await stack.stop();
-});
+afterAll(() => t.stop());
 beforeEach(async () => {
   account = await newAccount();
 });
 afterEach(() => {
-  expect(troubles.splice(0)).toEqual([]);
+  expect(t.troubles.splice(0)).toEqual([]);
 });
 
 async function newAccount(change: { timezone?: string; plan?: string } = {}): Promise<string> {
   const id = `acct_events_${++accounts}`;
-  await engine.limits.putAccount(id, { plan: "pro", ...change }, clock.now());
+  await t.engine.limits.putAccount(id, { plan: "pro", ...change }, t.clock.now());
   return id;
 }
 
@@ -67,14 +45,12 @@ const event = (id: string, change: Json = {}): Json => ({
 
 async function post(payload: unknown, options: { key?: string; type?: string } = {}): Promise<{ status: number; body: Json }> {
   const { key = ADMIN_KEY, type = "application/json" } = options;
-  const headers = { ...(key === "" ? {} : { authorization: `Bearer ${key}` }), "content-type": type };
-  const answer = await app.inject({
-    method: "POST",
-    url: "/v1/events",
-    headers,
-    payload: typeof payload === "string" ? payload : JSON.stringify(payload),
+  const answer = await t.send("POST", "/v1/events", {
+    key: key === "" ? null : key,
+    headers: { "content-type": type },
+    body: typeof payload === "string" ? payload : JSON.stringify(payload),
   });
-  return { status: answer.statusCode, body: answer.json() };
+  return { status: answer.status, body: answer.body };
 }
 
 async function recorded(payload: unknown, options: { key?: string; type?: string } = {}): Promise<Answer> {
@@ -84,13 +60,13 @@ async function recorded(payload: unknown, options: { key?: string; type?: string
 }
 
 async function used(of = account, meter = "state_requests"): Promise<{ day: number | undefined; month: number | undefined }> {
-  const { day, month } = (await engine.usage(of)).usage.meters;
+  const { day, month } = (await t.engine.usage(of)).usage.meters;
   return { day: day[meter], month: month[meter] };
 }
 
 /** What the ledger holds, by bucket. */
 async function booked(of = account): Promise<[string, number][]> {
-  const rows = await engine.db
+  const rows = await t.engine.db
     .selectFrom("usage_buckets")
     .select(["bucket", "quantity"])
     .where("account", "=", of)
@@ -117,13 +93,13 @@ describe("POST /v1/events", () => {
   });
 
   it("shows up in usage and stands against the limit of the very next check", async () => {
-    await engine.limits.setCap(
+    await t.engine.limits.setCap(
       account,
       "state_requests",
       { period: "month", capValue: 10, hardStop: true, notifyAtPercent: 80 },
-      clock.now(),
+      t.clock.now(),
     );
-    const check = async () => (await engine.gate.check({ account, usage: { state_requests: 1 } }, clock.now())).allowed;
+    const check = async () => (await t.engine.gate.check({ account, usage: { state_requests: 1 } }, t.clock.now())).allowed;
     expect(await check()).toBe(true);
     await recorded(event("e1", { data: { usage: { state_requests: 8 } } }));
     expect(await used()).toEqual({ day: 9, month: 9 });
@@ -131,7 +107,7 @@ describe("POST /v1/events", () => {
     // It has happened: no limit refuses it.
     expect(await recorded(event("e2", { data: { usage: { state_requests: 5 } } }))).toMatchObject({ accepted: 1 });
     expect(await used()).toEqual({ day: 15, month: 15 });
-    await engine.rollUp();
+    await t.engine.rollUp();
     expect(await booked()).toEqual([["2026-11-21T12:00:00.000Z", 15]]);
   });
 
@@ -210,7 +186,7 @@ describe("POST /v1/events", () => {
 
 describe("who may send", () => {
   const keyOf = async (scope: "admin" | "data_plane" | "account" | "read_only", of: string | null): Promise<string> =>
-    (await createKey(engine.db, { scope, account: of, name: null, expiresAt: null }, clock.now())).key;
+    (await createKey(t.engine.db, { scope, account: of, name: null, expiresAt: null }, t.clock.now())).key;
 
   it("is the operator, for every account, and an account for itself", async () => {
     expect(await post(event("e0"), { key: "" })).toMatchObject({ status: 401 });
@@ -242,7 +218,7 @@ describe("the time of an event", () => {
   const at = (ms: number): string => new Date(ms).toISOString();
 
   it("counts in its own hour from 24 hours ago to five minutes ahead", async () => {
-    const now = clock.now();
+    const now = t.clock.now();
     const answer = await recorded([
       event("e1", { time: at(now - 24 * HOUR) }),
       event("e2", { time: at(now - 24 * HOUR - 1) }),
@@ -271,10 +247,10 @@ describe("the time of an event", () => {
   });
 
   it("makes an event that was counted in time a duplicate when it comes again too late", async () => {
-    const late = event("e1", { time: at(clock.now() - 23 * HOUR) });
+    const late = event("e1", { time: at(t.clock.now() - 23 * HOUR) });
     expect(await recorded(late)).toMatchObject({ accepted: 1 });
-    clock.advance(2 * HOUR);
-    expect(await recorded([late, event("e2", { time: at(clock.now() - 25 * HOUR) })])).toMatchObject({
+    t.clock.advance(2 * HOUR);
+    expect(await recorded([late, event("e2", { time: at(t.clock.now() - 25 * HOUR) })])).toMatchObject({
       accepted: 0,
       duplicates: 1,
       rejected: [{ index: 1 }],
@@ -284,17 +260,17 @@ describe("the time of an event", () => {
   it("puts usage into the month of the account's zone, over midnight and the month's end", async () => {
     // December begins in Kolkata at 18:30 UTC on November 30.
     account = await newAccount({ timezone: "Asia/Kolkata" });
-    clock.set("2026-11-30T18:29:00Z");
-    await engine.gate.check({ account, usage: { state_requests: 1 } }, clock.now());
+    t.clock.set("2026-11-30T18:29:00Z");
+    await t.engine.gate.check({ account, usage: { state_requests: 1 } }, t.clock.now());
     expect(await recorded(event("e1", { time: "2026-11-30T18:31:00Z" }))).toMatchObject({ accepted: 1 });
     expect(await used()).toEqual({ day: 2, month: 2 });
-    clock.set("2026-11-30T18:45:00Z");
+    t.clock.set("2026-11-30T18:45:00Z");
     await recorded([event("e2", { time: "2026-11-30T18:29:59.999Z" }), event("e3", { time: "2026-11-30T18:30:00Z" }), event("e4")]);
     expect(await used()).toEqual({ day: 5, month: 2 });
-    clock.set("2026-12-01T00:00:01Z");
+    t.clock.set("2026-12-01T00:00:01Z");
     await recorded([event("e5", { time: "2026-11-30T23:59:59.999Z" }), event("e6", { time: "2026-12-01T00:00:00Z" })]);
     expect(await used()).toEqual({ day: 1, month: 4 });
-    await engine.rollUp();
+    await t.engine.rollUp();
     expect(await booked()).toEqual([
       // The check, e1, which was ahead and is taken as now, and e2, of the month before.
       ["2026-11-30T18:00:00.000Z", 3],
@@ -311,14 +287,14 @@ describe("the end of a counter", () => {
   it.each([[true], [false]])(
     "refuses what would pass 2^53 - 1, also in another service and together with checks (loaded: %s)",
     async (loaded) => {
-      if (loaded) await engine.gate.check({ account, usage: { state_requests: 5 } }, clock.now());
+      if (loaded) await t.engine.gate.check({ account, usage: { state_requests: 5 } }, t.clock.now());
       const room = loaded ? MAX - 5 : MAX;
       const first = await recorded([event("e1", of(room - 2)), event("e2", of(3, "web")), event("e3", of(2, "web"))]);
       expect(first).toMatchObject({ accepted: 2, duplicates: 0, rejected: [{ index: 1, code: "validation_failed" }] });
       const second = await recorded([event("e1", of(room - 2)), event("e4", of(1, "other")), event("e5", of(0))]);
       expect(second).toMatchObject({ accepted: 1, duplicates: 1, rejected: [{ index: 1, code: "validation_failed" }] });
       expect(await used()).toEqual({ day: MAX, month: MAX });
-      expect((await engine.gate.check({ account, usage: { state_requests: 1 } }, clock.now())).allowed).toBe(false);
+      expect((await t.engine.gate.check({ account, usage: { state_requests: 1 } }, t.clock.now())).allowed).toBe(false);
     },
   );
 

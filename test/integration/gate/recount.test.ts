@@ -3,57 +3,39 @@ import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { createEngine, STORAGE_METER, type Engine } from "../../../src/engine.ts";
-import { buildApp, type App } from "../../../src/http/app.ts";
-import { ManualClock } from "../../../src/kernel/clock.ts";
-import { openState } from "../../../src/state/open-state.ts";
-import type { State } from "../../../src/state/state.ts";
-import { createTestStack, type TestStack } from "../../support/stack.ts";
+import { STORAGE_METER } from "../../../src/engine.ts";
+import { openTestApp, type TestApp } from "../../support/app.ts";
 
-const ADMIN_KEY = "an-admin-key-of-this-test";
 const NOW = "2026-11-21T12:30:00.000Z";
 const STATE = "/v1/services/service_1/state/namespaces";
 
-let stack: TestStack;
-let engine: Engine;
-let state: State;
-let app: App;
-let accounts = 0;
+let t: TestApp;
 let account: string;
-const clock = new ManualClock(NOW);
-const troubles: unknown[] = [];
 
 beforeAll(async () => {
-  stack = await createTestStack();
-  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock, onTrouble: (error) => troubles.push(error) });
-  state = await openState(engine, join(stack.dataDir, "state"), (error) => troubles.push(error));
-  app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  t = await openTestApp();
+  t.clock.set(NOW);
 });
 afterAll(async () => {
-  await app.close();
-  await state.close();
-  await engine.close();
-  await stack.stop();
-  expect(troubles).toEqual([]);
+  await t.stop();
+  expect(t.troubles).toEqual([]);
 });
 beforeEach(async () => {
-  account = `acct_${++accounts}`;
-  await engine.limits.putAccount(account, { plan: "free" }, clock.now());
+  account = await t.newAccount("free");
 });
 
 type Json = Record<string, unknown>;
 
 async function send(method: "GET" | "POST" | "PUT" | "DELETE", url: string, body?: Json): Promise<{ status: number; body: Json }> {
-  const headers = { authorization: `Bearer ${ADMIN_KEY}`, "weir-account": account };
-  const answer = await app.inject({ method, url, headers, ...(body ? { payload: body } : {}) });
-  return { status: answer.statusCode, body: answer.json() };
+  const answer = await t.send(method, url, { account, body });
+  return { status: answer.status, body: answer.body };
 }
 
 const measured = (object: string, storageBytes: number, service = "s") => ({ service, namespace: "Room", object, storageBytes });
 const recount = (objects: Json[], rest: Json = {}) => send("POST", "/v1/recount", { account, objects, ...rest });
-const stored = async (): Promise<number | undefined> => (await engine.usage(account)).usage.meters.month[STORAGE_METER];
+const stored = async (): Promise<number | undefined> => (await t.engine.usage(account)).usage.meters.month[STORAGE_METER];
 const store = (object: string, set: number) =>
-  engine.gate.check({ account, service: "s", namespace: "Room", object, usage: {}, storageBytes: { set } }, clock.now());
+  t.engine.gate.check({ account, service: "s", namespace: "Room", object, usage: {}, storageBytes: { set } }, t.clock.now());
 
 it("sets measured sizes, and says what differed", async () => {
   await store("a", 100);
@@ -79,8 +61,8 @@ it("sets measured sizes, and says what differed", async () => {
 it("knows sizes that only the ledger has", async () => {
   await store("a", 100);
   await store("b", 200);
-  await engine.rollUp();
-  await stack.loseRedis();
+  await t.engine.rollUp();
+  await t.stack.loseRedis();
   expect((await recount([measured("a", 70), measured("b", 200)])).body).toMatchObject({ changed: 1, differenceBytes: -30 });
   expect(await stored()).toBe(270);
 });
@@ -137,10 +119,10 @@ it("walks the data plane: what Weir has wrong is set to what is on disk, the res
   for (const object of ["a", "b", "😀"]) await send("PUT", `${STATE}/Room/objects/${encodeURIComponent(object)}/values/k`, { value: "1" });
   await send("PUT", `${STATE}/Hall/objects/h/values/k`, { value: "1" });
   expect(await walk()).toEqual({ objects: 4, differences: [] });
-  const usedBefore = (await engine.usage(account)).usage.meters.day["state_requests"];
+  const usedBefore = (await t.engine.usage(account)).usage.meters.day["state_requests"];
   const size = ((await stored()) ?? 0) / 4;
   // A wrong size, an object that is not on disk, and one of another data plane.
-  await engine.recount(account, [
+  await t.engine.recount(account, [
     { service: "service_1", namespace: "Room", object: "b", storageBytes: 5 },
     { service: "service_1", namespace: "Hall", object: "ghost", storageBytes: 7 },
     { service: "service_2", namespace: "Room", object: "theirs", storageBytes: 11 },
@@ -153,7 +135,7 @@ it("walks the data plane: what Weir has wrong is set to what is on disk, the res
     ],
   });
   expect(await stored()).toBe(4 * size + 11);
-  expect((await engine.usage(account)).usage.meters.day["state_requests"]).toBe(usedBefore);
+  expect((await t.engine.usage(account)).usage.meters.day["state_requests"]).toBe(usedBefore);
 });
 
 it("walks more objects than a page holds, while they are written to", async () => {
@@ -171,8 +153,8 @@ it("walks more objects than a page holds, while they are written to", async () =
 it("finds an object whose file is gone", async () => {
   await send("POST", STATE, { name: "Room" });
   await send("PUT", `${STATE}/Room/objects/lost/values/k`, { value: "1" });
-  await state.close();
-  const objects = readdirSync(join(stack.dataDir, "state"), { recursive: true, withFileTypes: true }).filter(
+  await t.state.close();
+  const objects = readdirSync(join(t.stack.dataDir, "state"), { recursive: true, withFileTypes: true }).filter(
     (f) => f.isFile() && f.name.endsWith(".sqlite"),
   );
   // Index files stay; of this account's only object the file goes.
@@ -180,7 +162,7 @@ it("finds an object whose file is gone", async () => {
   const own = objects.filter((f) => f.parentPath.includes(accountHash ?? "") && f.name === `${objectHash}.sqlite`);
   expect(own).toHaveLength(1);
   for (const file of own) for (const end of ["", "-wal", "-shm"]) await rm(join(file.parentPath, `${file.name}${end}`), { force: true });
-  await state.open();
+  await t.state.open();
   expect((await walk()).differences).toMatchObject([{ object: "lost", after: 0 }]);
   expect(await stored()).toBe(0);
 });
@@ -193,12 +175,15 @@ it("lists objects by size with their ceiling, by pages, including every answered
     ["d", 1],
     ["e", 0],
   ] as const) {
-    clock.advance(1);
+    t.clock.advance(1);
     await store(object, bytes);
   }
-  clock.advance(1);
+  t.clock.advance(1);
   await store("a", 600);
-  await engine.gate.check({ account, service: "t", namespace: "Hall", object: "z", usage: {}, storageBytes: { set: 550 } }, clock.now());
+  await t.engine.gate.check(
+    { account, service: "t", namespace: "Hall", object: "z", usage: {}, storageBytes: { set: 550 } },
+    t.clock.now(),
+  );
   const names = async (query: string): Promise<unknown[]> => {
     const seen: unknown[] = [];
     let cursor = "";

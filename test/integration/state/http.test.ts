@@ -1,60 +1,30 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createKey } from "../../../src/accounts/api-key-store.ts";
-import { createEngine, type Engine } from "../../../src/engine.ts";
-import { buildApp, type App } from "../../../src/http/app.ts";
-import { ManualClock } from "../../../src/kernel/clock.ts";
-import { openState } from "../../../src/state/open-state.ts";
-import type { State } from "../../../src/state/state.ts";
-import { createTestStack, type TestStack } from "../../support/stack.ts";
+import { ADMIN_KEY, openTestApp, type Answer, type TestApp } from "../../support/app.ts";
+import { NOON } from "../../support/engine.ts";
 
-const ADMIN_KEY = "an-admin-key-of-this-test";
-const NOW = "2026-11-21T12:00:00.000Z";
 const STATE = "/v1/services/service_1/state/namespaces";
 const VALUES = `${STATE}/Room/objects/room-1/values`;
 
 type Method = "GET" | "PUT" | "POST" | "DELETE";
 type Json = Record<string, unknown>;
 
-let stack: TestStack;
-let engine: Engine;
-let state: State;
-let app: App;
-let accounts = 0;
+let t: TestApp;
 let account: string;
-const troubles: unknown[] = [];
 
 beforeAll(async () => {
-  stack = await createTestStack();
-  const { databaseUrl, redisUrl, keyPrefix } = stack;
-  const clock = new ManualClock(NOW);
-  engine = await createEngine({ databaseUrl, redisUrl, redisPrefix: keyPrefix, clock, onTrouble: (error) => troubles.push(error) });
-  state = await openState(engine, join(stack.dataDir, "state"), (error) => troubles.push(error));
-  app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
+  t = await openTestApp();
 });
 afterAll(async () => {
-  await app.close();
-  await state.close();
-  await engine.close();
-  await stack.stop();
-  expect(troubles).toEqual([]);
+  await t.stop();
+  expect(t.troubles).toEqual([]);
 });
 beforeEach(async () => {
-  accounts += 1;
-  account = `acct_${accounts}`;
-  expect((await send("PUT", `/v1/accounts/${account}`, { plan: "free" })).status).toBeLessThan(300);
+  account = await t.newAccount("free");
 });
 
-async function send(
-  method: Method,
-  url: string,
-  body?: Json,
-  key = ADMIN_KEY,
-  named: string | null = account,
-): Promise<{ status: number; body: Json; headers: Json }> {
-  const headers = { authorization: `Bearer ${key}`, ...(named === null ? {} : { "weir-account": named }) };
-  const answer = await app.inject({ method, url, headers, ...(body ? { payload: body } : {}) });
-  return { status: answer.statusCode, body: answer.json(), headers: answer.headers };
+function send(method: Method, url: string, body?: Json, key = ADMIN_KEY, named: string | null = account): Promise<Answer> {
+  return t.send(method, url, { key, body, ...(named === null ? {} : { account: named }) });
 }
 
 const used = async (): Promise<Record<string, number>> => {
@@ -68,16 +38,16 @@ describe("the State routes", () => {
   it("answer as the contract says, and count what it says", async () => {
     expect(await room()).toMatchObject({
       status: 201,
-      body: { id: "state_namespace_1", name: "Room", service: "service_1", createdAt: NOW, storageBytes: 0 },
+      body: { id: "state_namespace_1", name: "Room", service: "service_1", createdAt: NOON, storageBytes: 0 },
     });
-    const entry = { key: "counter", valueSizeBytes: 1, createdAt: NOW, updatedAt: NOW };
+    const entry = { key: "counter", valueSizeBytes: 1, createdAt: NOON, updatedAt: NOON };
     const stored = { namespace: "Room", object: "room-1", entry };
     expect(await send("PUT", `${VALUES}/counter`, { value: "1" })).toMatchObject({ status: 200, body: stored });
     expect((await send("GET", `${VALUES}/counter`)).body).toEqual({ ...stored, valueText: "1", valueBase64: "MQ==" });
     expect((await send("GET", `${STATE}/state_namespace_1/objects/room-1/values/counter`)).body).toMatchObject(stored);
     expect((await send("GET", `${STATE}/Room/objects/room-1/keys`)).body).toEqual({ keys: [entry], listComplete: true, nextCursor: null });
     expect((await send("GET", `${STATE}/Room/objects`)).body).toEqual({
-      objects: [{ objectKey: "room-1", storageBytes: 12_288, createdAt: NOW, lastSeenAt: NOW }],
+      objects: [{ objectKey: "room-1", storageBytes: 12_288, createdAt: NOON, lastSeenAt: NOON }],
       nextCursor: null,
     });
     expect((await send("GET", STATE)).body).toMatchObject({
@@ -202,12 +172,12 @@ describe("keys and accounts", () => {
   it("keep accounts apart, and let read_only keys read only", async () => {
     await room();
     await send("PUT", `${VALUES}/counter`, { value: "1" });
-    const now = engine.clock.now();
+    const now = t.engine.clock.now();
     const wanted = { account, name: null, expiresAt: null };
-    const reader = (await createKey(engine.db, { ...wanted, scope: "read_only" }, now)).key;
-    const owner = (await createKey(engine.db, { ...wanted, scope: "account" }, now)).key;
+    const reader = (await createKey(t.engine.db, { ...wanted, scope: "read_only" }, now)).key;
+    const owner = (await createKey(t.engine.db, { ...wanted, scope: "account" }, now)).key;
     await send("PUT", "/v1/accounts/acct_other", { plan: "free" });
-    const stranger = (await createKey(engine.db, { ...wanted, account: "acct_other", scope: "account" }, now)).key;
+    const stranger = (await createKey(t.engine.db, { ...wanted, account: "acct_other", scope: "account" }, now)).key;
 
     expect((await send("GET", `${VALUES}/counter`, undefined, reader, null)).status).toBe(200);
     for (const [method, url, body] of [
@@ -244,7 +214,7 @@ describe("services", () => {
   it("are set up, changed and read", async () => {
     const url = "/v1/services/service_1";
     expect((await send("GET", url)).status).toBe(404);
-    const service = { service: "service_1", workerUrl: "https://worker.example/hook", createdAt: NOW };
+    const service = { service: "service_1", workerUrl: "https://worker.example/hook", createdAt: NOON };
     expect(await send("PUT", url, { workerUrl: service.workerUrl })).toMatchObject({ status: 200, body: service });
     expect((await send("PUT", url, {})).body).toEqual(service);
     expect((await send("GET", url)).body).toEqual(service);
