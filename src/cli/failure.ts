@@ -1,25 +1,9 @@
+import type { Denial } from "../client/types.ts";
 import { toProblem, WeirError, type ErrorCode } from "../kernel/errors.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { count, until } from "./terminal/figures.ts";
 import { printable } from "./terminal/style.ts";
 import type { Surface } from "./terminal/surface.ts";
-
-/** One reason for a denial, as the API names it. */
-export interface Denial {
-  code: string;
-  meter: string | null;
-  scope: string;
-  source: string;
-  period: string | null;
-  limit: number;
-  used: number;
-  reserved: number;
-  requested: number;
-  resetsAt: string | null;
-  retryable: boolean;
-  message: string;
-  remedy: string;
-}
 
 /** The members of a problem document that the command line reads. */
 export interface ProblemDocument {

@@ -1,7 +1,8 @@
 import { sleep } from "../../kernel/clock.ts";
 import type { Api } from "../api.ts";
 import { asProblem } from "../api.ts";
-import { failureOf, type Denial, type ProblemDocument } from "../failure.ts";
+import type { Denial } from "../../client/types.ts";
+import { failureOf, type ProblemDocument } from "../failure.ts";
 import { reasonOf, type Outcome, type Quantities } from "../../replay/tally.ts";
 import { exchangeWithRetry } from "./retry.ts";
 

@@ -1,7 +1,7 @@
 import { operationUsage } from "../../catalog/operation.ts";
 import type { TraceOperation } from "../../replay/operation.ts";
 import { identity, WrittenKeys } from "../../replay/written-keys.ts";
-import type { Denial } from "../failure.ts";
+import type { Denial } from "../../client/types.ts";
 import { CHECKS_MAX, sendChecks, type Check } from "./check-sender.ts";
 import { ALONGSIDE, placeOf, type Run } from "./run.ts";
 
