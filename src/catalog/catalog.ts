@@ -13,7 +13,7 @@ export type Fact = (typeof FACTS)[number];
 /** The plan document: what a plan includes, where it stops and what it costs. */
 export type Plan = z.infer<typeof planSchema>;
 export type Allowance = Plan["allowances"][string];
-export type { Charge } from "../rating/charge.ts";
+export type { Charge } from "./charge.ts";
 
 /** The plan of an account that names none. */
 export const DEFAULT_PLAN = "free";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { METER_PATTERN } from "../kernel/ids.ts";
-import { chargeSchema, quantitySchema } from "../rating/charge.ts";
+import { chargeSchema, quantitySchema } from "./charge.ts";
 
 /** Bounds of one catalogue document, in entries: far above any real price list, small enough to load at every start. */
 const METERS_MAX = 500;

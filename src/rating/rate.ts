@@ -14,7 +14,7 @@ import {
   roundTogether,
   ZERO,
 } from "../kernel/money.ts";
-import type { Charge, Tier } from "./charge.ts";
+import type { Charge, Tier } from "../catalog/charge.ts";
 
 /** One part of a rated line: what quantity met which price. The amounts of a line's tiers add up to its amount exactly. */
 export interface RatedTier {

@@ -1,5 +1,5 @@
 import { jsonAmount } from "../kernel/money.ts";
-import type { Charge } from "./charge.ts";
+import type { Charge } from "../catalog/charge.ts";
 import { rate } from "./rate.ts";
 import type { RatedTier } from "./rate.ts";
 

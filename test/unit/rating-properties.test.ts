@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Charge } from "../../src/rating/charge.ts";
-import { chargeSchema } from "../../src/rating/charge.ts";
+import type { Charge } from "../../src/catalog/charge.ts";
+import { chargeSchema } from "../../src/catalog/charge.ts";
 import { rate } from "../../src/rating/rate.ts";
 
 describe("whatever the charge", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Charge } from "../../src/rating/charge.ts";
-import { chargeSchema } from "../../src/rating/charge.ts";
+import type { Charge } from "../../src/catalog/charge.ts";
+import { chargeSchema } from "../../src/catalog/charge.ts";
 import { rate } from "../../src/rating/rate.ts";
 import { ratedDocument } from "../../src/rating/rated-document.ts";
 

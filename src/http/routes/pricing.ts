@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { pricingDocument } from "../../catalog/pricing.ts";
 import type { Engine } from "../../engine.ts";
-import { chargeSchema, ratedQuantitySchema } from "../../rating/charge.ts";
+import { chargeSchema, ratedQuantitySchema } from "../../catalog/charge.ts";
 import { ratedDocument } from "../../rating/rated-document.ts";
 import type { App } from "../app.ts";
 import { allow, open } from "../auth.ts";
