@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hashKey } from "../../../src/accounts/api-key.ts";
 import type { Engine } from "../../../src/engine.ts";
 import { buildApp, type App } from "../../../src/http/app.ts";
-import { monotonicMs, sleep } from "../../../src/kernel/clock.ts";
 import { openState } from "../../../src/state/open-state.ts";
 import { ADMIN_KEY, openTestApp, type TestApp } from "../../support/app.ts";
 
@@ -43,15 +42,6 @@ async function newKey(body: Record<string, unknown> = {}): Promise<{ account: st
   const made = await t.send("POST", base, { body: { scope: "account", ...body } });
   expect(made.status).toBe(201);
   return { account, base, id: String(made.body["id"]), key: String(made.body["key"]) };
-}
-
-/** Waits for what happens in the background. */
-async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const end = monotonicMs() + 20_000;
-  while (!(await what())) {
-    if (monotonicMs() > end) throw new Error("It did not come to pass.");
-    await sleep(10);
-  }
 }
 
 describe("a key", () => {
@@ -118,7 +108,7 @@ describe("a revocation", () => {
     const { id, key } = await newKey();
     expect(await everywhere(key)).toEqual([200, 200, 200]);
     await sql`update api_keys set revoked_at = now() where id = ${id}`;
-    await until(async () => (await everywhere(key)).every((status) => status === 401));
+    await expect.poll(() => everywhere(key)).toEqual([401, 401, 401]);
   });
 
   it("while a process' connection is cut is known to it as soon as it is there again, and before by asking", async () => {
@@ -208,7 +198,7 @@ describe("the use of a key", () => {
     const lastUse = async () => ((await t.send("GET", base)).body["keys"] as { lastUsedAt: string | null }[])[0]?.lastUsedAt;
     const first = new Date(t.clock.now()).toISOString();
     await statusAt(t.app, key);
-    await until(async () => (await lastUse()) === first);
+    await expect.poll(lastUse).toBe(first);
     t.clock.advance(10_000);
     await statusAt(t.app, key);
     await t.engine.keys.noteUses();
@@ -242,8 +232,7 @@ describe("wrong keys from one address", () => {
     expect(limited.length).toBeGreaterThan(20);
     expect(limited[0]?.json()).toMatchObject({ code: "rate_limited", status: 429 });
     expect(Number(limited[0]?.headers["retry-after"])).toBeGreaterThan(0);
-    await until(async () => (await statusAt(t.app, key, from)) === 200);
-    expect(await statusAt(t.app, key, from)).toBe(200);
+    await expect.poll(() => statusAt(t.app, key, from)).toBe(200);
     expect(await statusAt(t.app, wrong(1), "192.0.2.78")).toBe(401);
     const keyless = await t.app.inject({ method: "GET", url: "/v1/usage", remoteAddress: from });
     expect(keyless.statusCode).toBe(401);
@@ -290,12 +279,11 @@ it("keys that were good are good for a while when Postgres is away, and others a
   try {
     await admin.unsafe(`alter database ${name} allow_connections false`);
     await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
-    await until(async () => (await check()).status === 200);
-    expect((await check()).status).toBe(200);
+    await expect.poll(async () => (await check()).status).toBe(200);
     expect((await t.send("GET", "/v1/usage", { key: fresh })).body).toMatchObject({ code: "unavailable" });
   } finally {
     await admin.unsafe(`alter database ${name} allow_connections true`);
     await admin.end();
   }
-  await until(async () => (await statusAt(t.app, fresh)) === 200);
+  await expect.poll(() => statusAt(t.app, fresh)).toBe(200);
 });
