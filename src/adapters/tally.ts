@@ -20,6 +20,7 @@ export interface Refusal {
   metadata: Record<string, string>;
 }
 
+/** What is lacking, as a caller is told: a sentence that begins with its code, a status, and the facts as text. */
 export function explain({ meter, denial }: Lack): Refusal {
   const code = denial?.code ?? "limit_exceeded";
   const sentence = denial?.message ?? `more ${meter} than was held for this call: declare what it does.`;

@@ -16,6 +16,7 @@ export interface AuditPage {
 /** An entry with its place in the whole log. */
 export type PlacedEntry = AuditEntry & { seq: number };
 
+/** At most `limit` entries behind `after`, each with its place in the list. */
 export async function listAudit(db: Db, { account, actor, oldestFirst, after, limit }: AuditPage): Promise<PlacedEntry[]> {
   let query = db.selectFrom("audit_log").selectAll().limit(limit);
   query = query.orderBy("seq", oldestFirst ? "asc" : "desc");

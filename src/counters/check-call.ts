@@ -55,6 +55,7 @@ export type CheckReply =
 /** Why a state cannot be used as it is: see check.lua. */
 export type LoadCause = "absent" | "run" | "turned" | "catalog" | "meter" | "lost";
 
+/** KEYS of check.lua, in its order. */
 export function checkKeys(keys: KeySpace, { account, hour, now }: Operation): string[] {
   return [
     keys.state(account),
@@ -74,6 +75,7 @@ export function checkKeys(keys: KeySpace, { account, hour, now }: Operation): st
 
 const MODE = { consume: "c", peek: "p", reserve: "r", force: "f" } as const;
 
+/** ARGV of check.lua, in its order. */
 export function checkArgs(runId: string, operation: Operation): (string | number | Buffer)[] {
   const { storage, idempotency } = operation;
   const args: (string | number | Buffer)[] = [
@@ -110,6 +112,7 @@ export const decodeLoad = (reply: Reply[]): { status: "load"; reason: LoadCause;
   epoch: Number(text(reply[2])),
 });
 
+/** What check.lua answered. Throws for a status that it does not have. */
 export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): CheckReply {
   const code = Number(reply[0]);
   if (code === -1) return decodeLoad(reply);

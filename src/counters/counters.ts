@@ -87,6 +87,7 @@ export interface Counters {
   read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
 
+/** The calls to the scripts, over one connection to each server; every key begins with `prefix`. */
 export function createCounters(redis: RedisServers, prefix: string): Counters {
   const keys = keySpace(prefix);
   return {

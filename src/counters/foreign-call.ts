@@ -35,6 +35,7 @@ export interface ForeignCalls {
   isRoomy(glances: readonly Glance[], far: number): Promise<boolean[]>;
 }
 
+/** The calls of foreign.lua and headroom.lua: one trip for the accounts of a slot. */
 export function createForeignCalls(redis: RedisServers, keys: KeySpace): ForeignCalls {
   const slotOf = ({ account }: { account: string }): number => redis.slotOf(keys.state(account));
   return {

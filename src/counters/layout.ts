@@ -45,6 +45,7 @@ export interface MeterCounters {
   month: PeriodCounters;
 }
 
+/** The account's header, unpacked, and the run id of the server that wrote it. */
 export function readHeader(packed: Buffer): Header & { runId: string } {
   const at = (i: number): number => packed.readDoubleLE(i * 8);
   return {
@@ -73,6 +74,7 @@ export interface GaugeIntegral {
   byteMilliseconds: bigint;
 }
 
+/** A meter's limits and counters, unpacked; of a gauge with its level. */
 export function readMeter(packed: Buffer, gauge: boolean): MeterCounters {
   const day = readPeriod(packed, 0);
   const month = readPeriod(packed, PERIOD_DOUBLES);
@@ -82,6 +84,7 @@ export function readMeter(packed: Buffer, gauge: boolean): MeterCounters {
   return { day: { ...day, ...level }, month: { ...month, ...level } };
 }
 
+/** A gauge's bucket, unpacked: the level summed over time. */
 export function readIntegral(packed: Buffer): GaugeIntegral {
   const at = (i: number): number => packed.readDoubleLE(i * 8);
   return { from: at(4), bucket: at(13), until: at(12), byteMilliseconds: limbs(at(10), at(11)) };

@@ -66,6 +66,7 @@ export interface LeaseCalls {
   lastExpiry(account: string): Promise<number | null>;
 }
 
+/** The calls of lease.lua, lease-written.lua and recall.lua. */
 export function createLeaseCalls(redis: RedisServers, keys: KeySpace): LeaseCalls {
   return {
     run: async (operation) => {

@@ -26,6 +26,7 @@ export interface LeaseRecord {
 
 const ALL = "=";
 
+/** A lease as the script keeps it, between bars. */
 export function readLease(text: string): LeaseRecord {
   const [state, seq, day, dayEnd, month, monthEnd, bucket, expiresAt, ttlMs, requestHash = "", version, exceeded, granted, firm, totals] =
     text.split("|");

@@ -55,6 +55,7 @@ export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] 
   keys.crossings(account),
 ];
 
+/** ARGV of settle.lua, in its order. */
 export function settleArgs(runId: string, e: Ending): (string | number)[] {
   const storage = e.storage === null ? ["", ""] : [e.storage.kind === "set" ? "s" : "d", e.storage.bytes];
   const usage = (e.usage ?? []).flatMap(([meter, quantity]) => [meter, quantity]);
@@ -71,6 +72,7 @@ const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | 
   [-8]: "level",
 };
 
+/** What settle.lua answered. Throws for a status that it does not have. */
 export function decodeSettle(reply: Reply[]): SettleReply {
   const code = Number(reply[0]);
   if (code === -1) return decodeLoad(reply);

@@ -14,6 +14,7 @@ const SLOW_MS = 20;
 
 const ms = (n: number): string => `${n.toFixed(n < 10 ? 2 : 0)} ms a round trip`;
 
+/** What is to be said of Postgres: its age, its distance, its schema, its walls. */
 export function postgresFindings(facts: PostgresFacts): Finding[] {
   const { version, latencyMs, applied, pending, changed, unknown, walled, unsafe } = facts;
   const found = `PostgreSQL ${version}, ${ms(latencyMs)}`;
@@ -54,6 +55,7 @@ const NO_WALL = warning(
   "Let an administrator of the server run `weir roles`, or that user who migrates make roles.",
 );
 
+/** What is to be said of Redis: its age, its distance, its memory, what it keeps. */
 export function redisFindings(facts: RedisFacts): Finding[] {
   const { version, runId, latencyMs, usedBytes, maxBytes } = facts;
   const taken = usedBytes === null ? "" : `, ${megabytes(usedBytes)} of ${maxBytes ? megabytes(maxBytes) : "unbounded"} memory`;

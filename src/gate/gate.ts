@@ -20,6 +20,7 @@ export interface Gate {
   readonly leases: Leases;
 }
 
+/** The gate over its stores. `recordEvent` counts what was allowed while Redis was away; `reckonCredits` says what credits cover. */
 export function createGate(stores: GateStores, loader: AccountLoader, recordEvent: RecordEvent, reckonCredits: ReckonCredits): Gate {
   const granter = new Granter(stores.db, stores.counters);
   const credits = new CreditRaises(stores, loader, reckonCredits);

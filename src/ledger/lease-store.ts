@@ -57,6 +57,7 @@ export async function writeLeases(db: Db, leases: readonly LeaseRow[], now: numb
   return new Set(rows.map(leaseKey));
 }
 
+/** One lease as Postgres has it; null where it was never written down. */
 export async function findLease(db: Db, account: string, lease: string): Promise<LeaseRow | null> {
   const row = await reachPostgres(
     db.selectFrom("leases").selectAll().where("account", "=", account).where("lease", "=", lease).executeTakeFirst(),

@@ -90,6 +90,7 @@ export async function listWebhooks(
   return (await reachPostgres(query.execute())).map(toWebhook);
 }
 
+/** One endpoint of an account; null where the account has none of that id. */
 export async function findWebhook(db: Db, account: string, id: string): Promise<Webhook | null> {
   const row = await reachPostgres(
     db.selectFrom("webhooks").select(COLUMNS).where("account", "=", account).where("id", "=", id).executeTakeFirst(),

@@ -18,6 +18,7 @@ export const namespaceFolder = (root: string, namespace: Namespace): string =>
 
 export const indexPath = (root: string, namespace: Namespace): string => join(namespaceFolder(root, namespace), "index.sqlite");
 
+/** The file of an object: by the hash of its name, since names may hold what a file system cannot. */
 export function objectPath(root: string, namespace: Namespace, object: string): string {
   const hash = sha256(object);
   return join(namespaceFolder(root, namespace), "objects", hash.slice(0, 2), `${hash}.sqlite`);

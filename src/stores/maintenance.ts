@@ -20,6 +20,7 @@ export interface Maintenance {
   close(): Promise<void>;
 }
 
+/** Opens one at the first statement. `databaseUrl` leads to the server itself: a pooler would end what takes long. */
 export function openMaintenance(databaseUrl: string): Maintenance {
   const sql = postgres(databaseUrl, {
     max: 1,

@@ -144,6 +144,15 @@ test("nobody reaches into a folder inside another part", () => {
   expect(wrong).toEqual([]);
 });
 
+test("every exported function and class says what it is", () => {
+  // What an action of the command line does is its help's to say.
+  const own = code.filter((file) => file.endsWith(".ts") && !/^src\/cli\/(?:commands|state)\//.test(file));
+  const bare = own.flatMap((file) =>
+    [...read(file).matchAll(/(?<!\*\/\n)^export (?:async )?(?:function|class) (\w+)/gm)].map(([, name = ""]) => `${file}: ${name}`),
+  );
+  expect(bare).toEqual([]);
+});
+
 test("what is exported is used elsewhere", () => {
   const files = [...code, ...walk("test").filter(isCode), ...walk("examples").filter(isCode), ...walk("bin")];
   const words = new Map<string, Set<string>>();

@@ -34,6 +34,7 @@ export interface Wake {
   readonly state: StateCount;
 }
 
+/** An actor that is awake: what its calls hold and count, until it sleeps or is destroyed. `database` is null for an actor without one. */
 export function openWake(options: RivetMeterOptions, { actorId, name, key }: ActorName, database: Database | null): Wake {
   const { UserError } = options;
   const state: StateCount = { size: () => null, counted: false };

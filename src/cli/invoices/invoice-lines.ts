@@ -55,6 +55,7 @@ export function span({ start, end }: { start: string; end: string }): string {
 
 const MIDNIGHT = "T00:00:00.000Z";
 
+/** A table of invoices, in the order in which they come. */
 export function listLines(invoices: readonly InvoiceAnswer[], out: Surface): string[] {
   if (invoices.length === 0) return ["No invoices yet: one is drafted when a billing month ends with something to bill."];
   const columns: Column[] = [
@@ -76,6 +77,7 @@ export function listLines(invoices: readonly InvoiceAnswer[], out: Surface): str
   return table(columns, rows, out.style);
 }
 
+/** One invoice: what is known of it, its lines, and what they come to. */
 export function invoiceLines(invoice: InvoiceAnswer, out: Surface): string[] {
   const { style } = out;
   const { currency } = invoice;
