@@ -13,7 +13,7 @@ export interface HistoryPoint {
 }
 
 /** The span of `granularity` that holds `at`. */
-function spanAt(granularity: Granularity, at: number, calendar: BillingCalendar): Window {
+export function spanAt(granularity: Granularity, at: number, calendar: BillingCalendar): Window {
   if (granularity === "month") return monthWindow(at, calendar);
   if (granularity === "day") return dayWindow(at);
   const start = Math.floor(at / HOUR_MS) * HOUR_MS;
