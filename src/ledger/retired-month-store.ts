@@ -7,7 +7,8 @@ export async function keptFrom(db: Db): Promise<number> {
   const { rows } = await reachPostgres(
     sql<{ at: bigint | null }>`select (extract(epoch from nullif(weir_kept_from(), '-infinity')) * 1000)::bigint as at`.execute(db),
   );
-  return rows[0]?.at == null ? Number.NEGATIVE_INFINITY : Number(rows[0].at);
+  const at = rows[0]?.at ?? null;
+  return at === null ? Number.NEGATIVE_INFINITY : Number(at);
 }
 
 /** From when on usage of the account may be corrected, epoch ms; null where there is no such account. */
