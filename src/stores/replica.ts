@@ -6,12 +6,17 @@ import type { Run } from "./postgres-dialect.ts";
 const ANSWER_MS = 500;
 /** One that was away, or took longer, is not asked for so long. */
 const REST_MS = 5_000;
+/** What was written a moment ago is on its way: a replica that has not got it yet is asked again, so often and after such a pause. */
+const ASKS_MAX = 5;
+const PAUSE_MS = 5;
 /** What a replica ends because the primary has cleaned up what it reads. */
 const OVERTAKEN = "40001";
 
-const POSITION = "select pg_current_wal_lsn()::text as position";
-/** Of a database that follows nobody: it is the primary itself, by another way. */
-const REACHED = "select not pg_is_in_recovery() or pg_last_wal_replay_lsn() >= $1::pg_lsn as reached";
+const POSITION = "select pg_current_wal_lsn()::text as position, extract(epoch from pg_postmaster_start_time())::text as since";
+/** What follows nobody is the primary itself, by another way; or a replica that was promoted and goes ways of its own: that started at another time. */
+const REACHED =
+  "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() >= $1::pg_lsn " +
+  "else extract(epoch from pg_postmaster_start_time())::text = $2::text end as reached";
 
 export interface ReplicaWays {
   /** On whose behalf the present request is, at the replica and at the primary. */
@@ -52,13 +57,18 @@ export class Replica {
     const [row] = await this.#ways.primaryHouse(POSITION, []);
     const timer = new AbortController();
     const late = sleep(ANSWER_MS, timer.signal).then(() => null);
-    const asked = this.#ways.replicaHouse(REACHED, [row?.["position"]]).then(
-      ([answer]) => answer?.["reached"] === true,
-      () => null,
-    );
+    const asked = this.#ask([row?.["position"], row?.["since"]], timer.signal).catch(() => null);
     const reached = await Promise.race([asked, late]).finally(() => timer.abort());
     if (reached === null) this.#rest();
     return reached === true;
+  }
+
+  async #ask(position: unknown[], given: AbortSignal): Promise<boolean> {
+    for (let asks = 1; ; asks += 1) {
+      const [answer] = await this.#ways.replicaHouse(REACHED, position);
+      if (answer?.["reached"] === true || asks === ASKS_MAX || given.aborted) return answer?.["reached"] === true;
+      await sleep(PAUSE_MS, given);
+    }
   }
 
   #rest(): void {

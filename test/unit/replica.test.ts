@@ -47,6 +47,18 @@ describe("a replica", () => {
     expect(await answerer()).toBe("replica");
   });
 
+  test("that gets what was written a moment ago is waited for", async () => {
+    const answers: Answer[] = [[{ reached: false }], [{ reached: null }], [{ reached: true }]];
+    replica = new Replica({
+      primaryHouse: server("how far is the primary", () => [{ position: "0/1" }]),
+      replicaHouse: server("how far is the replica", () => answers.shift() ?? new Error("asked once more")),
+      replica: server("replica", () => read),
+      primary: server("primary", () => [{ from: "primary" }]),
+    });
+    expect(await answerer()).toBe("replica");
+    expect(answers).toEqual([]);
+  });
+
   test.each<[string, Answer]>([
     ["is behind", [{ reached: false }]],
     ["has replayed nothing", [{ reached: null }]],
