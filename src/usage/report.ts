@@ -1,9 +1,10 @@
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/account-store.ts";
 import { findPlan, type Meter } from "../catalog/catalog.ts";
-import type { Snapshot } from "../counters/counters.ts";
+import type { Counters, Snapshot } from "../counters/counters.ts";
 import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
 import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
+import { ENDING_KEPT_MS } from "../gate/check.ts";
 import { notFound, unavailable } from "../kernel/errors.ts";
 import { thresholdOf } from "../kernel/quantity.ts";
 import { iso, PERIODS, windowsAt, type Period, type Window } from "../kernel/window.ts";
@@ -59,6 +60,8 @@ export interface UsageReport {
 
 /** A load makes the state readable; a second look may meet the next window, a third would be a fault. */
 const READ_ATTEMPTS_MAX = 6;
+/** Each ends at most 500 reservations; whoever holds more than 10,000 sees the rest returned by the next report. */
+const EXPIRY_ROUNDS_MAX = 20;
 
 export type ReportStores = GateStores & EstimateStores;
 
@@ -121,7 +124,7 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
     const [seqs, epoch] = await Promise.all([foreignSeqs(db, [accountId]), presentEpoch(db, accountId)]);
     const booked = seqs.get(accountId) ?? 0;
-    const snapshot = await counters.read(accountId, meters);
+    const snapshot = await readUnexpired(counters, accountId, meters, now);
     if (snapshot && snapshot.header.epoch !== epoch) {
       // Two lives at once, as after a split brain: usage of the other is not foreign to Postgres, so nobody was told of it.
       await loader.reinstate(accountId, snapshot.header.epoch, now);
@@ -140,6 +143,21 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   }
   throw unavailable("A steady view of the account");
 }
+
+/**
+ * The counters, after reservations whose time is up have returned what they held: a check ends them before it decides, but an account
+ * that asks no more would show them as reserved for ever.
+ */
+async function readUnexpired(counters: Counters, account: string, meters: readonly Meter[], now: number): Promise<Snapshot | null> {
+  let snapshot = await counters.read(account, meters);
+  for (let round = 0; round < EXPIRY_ROUNDS_MAX && isDue(snapshot, now); round++) {
+    await counters.expire(account, now, now + ENDING_KEPT_MS);
+    snapshot = await counters.read(account, meters);
+  }
+  return snapshot;
+}
+
+const isDue = (snapshot: Snapshot | null, now: number): boolean => snapshot !== null && (snapshot.header.expiry ?? Infinity) <= now;
 
 // A clock that lags a little over midnight sees a window that is newer than its own: that one counts.
 const isCurrent = ({ header, meters }: Snapshot, windows: Record<Period, Window>, meterCount: number): boolean =>

@@ -77,6 +77,17 @@ describe("reservations", () => {
     expect(await figures(account)).toEqual({ used: 0, reserved: 10 });
   });
 
+  it("are shown as returned at their time, also where nobody asks any more", async () => {
+    const account = await t.newAccount();
+    await t.cap(account, "state_requests", "day", 10);
+    await reserve(account, 7, 1);
+    t.clock.advance(999);
+    expect(await figures(account)).toEqual({ used: 0, reserved: 7 });
+    t.clock.advance(1);
+    expect(await figures(account)).toEqual({ used: 0, reserved: 0 });
+    expect((await t.engine.usage(account)).usageCaps).toMatchObject([{ reserved: 0, remaining: 10, state: "ok" }]);
+  });
+
   it("hold exactly the limit when 10,000 ask at once, and all expire once", { timeout: 60_000 }, async () => {
     const account = await t.newAccount();
     await t.cap(account, "state_requests", "day", 3_000);
