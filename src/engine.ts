@@ -6,8 +6,8 @@ import { CatalogHistory } from "./catalog/history-store.ts";
 import { Credits } from "./credits/credits.ts";
 import { examine } from "./doctor/examine.ts";
 import type { Finding } from "./doctor/finding.ts";
+import { readiness, type Readiness } from "./doctor/readiness.ts";
 import { vitals, type Vitals } from "./doctor/vitals.ts";
-import { dirtyCount } from "./counters/collect.ts";
 import { createCounters } from "./counters/counters.ts";
 import { AccountLoader, type GateStores } from "./gate/account-loader.ts";
 import type { ReckonCredits } from "./gate/credit-limits.ts";
@@ -37,7 +37,7 @@ import { ThresholdTeller } from "./notifications/tell-reached.ts";
 import { Payments } from "./payments/payments.ts";
 import { UnbookedTotals } from "./ledger/unbooked.ts";
 import { KEEP_ALL, LedgerUpkeep } from "./ledger/upkeep.ts";
-import { openPostgres, reachPostgres, type Db, type Postgres } from "./stores/database.ts";
+import { openPostgres, type Db, type Postgres } from "./stores/database.ts";
 import { COMMAND_TIMEOUT_MS } from "./stores/redis.ts";
 import { openRedisServers, type RedisServers } from "./stores/redis-servers.ts";
 import { capReports, usageFigures, usageReport, type CapReport, type UsageFigures, type UsageReport } from "./usage/report.ts";
@@ -227,11 +227,9 @@ export class Engine {
     return this.#recall.join();
   }
 
-  /** Accounts with usage that is not booked yet; throws `unavailable` when a store is away. */
-  async lag(): Promise<{ dirtyAccounts: number }> {
-    await reachPostgres(this.db.selectFrom("catalog_versions").select("version").limit(1).execute());
-    const { redis, keys } = this.#background.counters;
-    return { dirtyAccounts: await dirtyCount(redis, keys) };
+  /** Whether requests can be answered now, and what waits to be rolled up. Never throws. */
+  readiness(): Promise<Readiness> {
+    return readiness(this.#background, this.clock.now());
   }
 
   /** From here on tells `observer` of every check. */

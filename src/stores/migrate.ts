@@ -6,12 +6,15 @@ const MIGRATIONS = new URL("../../sql/migrations/", import.meta.url);
 /** Any constant of our own: all migrators of one database queue on it. */
 const MIGRATION_LOCK = 7_193_471_102;
 
-/** The migrations of this program, in order, with the hash they are known by once they have run. */
-export function migrationFiles(): { name: string; text: string; sha256: string }[] {
-  const names = readdirSync(MIGRATIONS)
+/** The migrations of this program, in order. */
+export const migrationNames = (): string[] =>
+  readdirSync(MIGRATIONS)
     .filter((name) => name.endsWith(".sql"))
     .sort();
-  return names.map((name) => {
+
+/** The same, each with its text and the hash they are known by once they have run. */
+export function migrationFiles(): { name: string; text: string; sha256: string }[] {
+  return migrationNames().map((name) => {
     const text = readFileSync(new URL(name, MIGRATIONS), "utf8");
     return { name, text, sha256: createHash("sha256").update(text).digest("hex") };
   });

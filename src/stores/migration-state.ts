@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { monotonicMs, type Clock } from "../kernel/clock.ts";
 import { reachPostgres, type Db } from "./database.ts";
-import { migrationFiles } from "./migrate.ts";
+import { migrationFiles, migrationNames } from "./migrate.ts";
 import { TENANT_ROLE } from "./sessions.ts";
 
 /** What Postgres says of itself and of its schema. */
@@ -55,6 +55,13 @@ export async function postgresFacts(db: Db, clock: Clock): Promise<PostgresFacts
     aheadMs: await aheadMs(db, clock),
     unknown: [...hashes.keys()].filter((name) => !files.some((file) => file.name === name)),
   };
+}
+
+/** Files of this program that have not run on this database; throws `unavailable`. */
+export async function pendingMigrations(db: Db): Promise<string[]> {
+  const { rows } = await reachPostgres(sql<{ name: string }>`select name from weir_migrations`.execute(db));
+  const ran = new Set(rows.map(({ name }) => name));
+  return migrationNames().filter((name) => !ran.has(name));
 }
 
 /** By the shortest of a few round trips: half of it is as far as this can be wrong. */

@@ -73,8 +73,13 @@ async function obey(order: Order): Promise<number> {
   await engine.bookOwn();
   for (let round = 0; round < BOOK_ROUNDS_MAX; round++) {
     await engine.rollUp();
-    const { dirtyAccounts } = await engine.lag();
-    if (dirtyAccounts === 0) return 0;
+    if ((await dirtyAccounts()) === 0) return 0;
   }
-  return (await engine.lag()).dirtyAccounts;
+  return dirtyAccounts();
+}
+
+async function dirtyAccounts(): Promise<number> {
+  const { redis } = await engine.readiness();
+  if ("away" in redis) throw new Error(redis.away);
+  return redis.dirtyAccounts;
 }

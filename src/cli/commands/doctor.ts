@@ -142,6 +142,7 @@ function readiness(answer: Answer): Finding[] {
 }
 
 const AWAY = "Start it, and see DATABASE_URL and REDIS_URL; the server's log says more.";
+const NOT_RUN = "weir migrate, or start a Weir of this version, which does so.";
 /** What `/ready` notes of a part that works: that it is the Redis Weir brings for a first look. */
 const NOT_KEPT = "apt-get install redis-server (or brew install redis), or set REDIS_URL; then start Weir again.";
 
@@ -155,7 +156,7 @@ function part(check: string, value: Record<string, unknown>): Finding {
     check,
     state: bad ? "failed" : note === null ? "ok" : "warning",
     found: found || (bad ? "does not answer" : "answers"),
-    remedy: bad ? AWAY : note === null ? null : NOT_KEPT,
+    remedy: bad ? (check === "migrations" ? NOT_RUN : AWAY) : note === null ? null : NOT_KEPT,
   };
 }
 

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { WeirError } from "../../kernel/errors.ts";
 import type { App, AppOptions } from "../app.ts";
 import { open } from "../auth.ts";
 import { shared } from "../shared-answer.ts";
@@ -13,8 +12,21 @@ const readySchema = z.object({
   ready: z.boolean(),
   postgres: partSchema,
   redis: partSchema,
-  rollup: z.object({ dirtyAccounts: z.int().nullable() }),
+  migrations: partSchema.describe("All that this program needs have run."),
+  rollup: z
+    .object({
+      dirtyAccounts: z.int().nullable().describe("Accounts with usage that is not booked yet."),
+      lagMs: z.int().nullable().describe("All that was acknowledged longer ago is booked; null where that is not known."),
+    })
+    .describe("Tells, and decides nothing: usage that waits to be booked stops no request."),
 });
+
+const KEEPS_NOTHING = "keeps nothing on disk: usage that is not rolled up yet is lost with it; install redis-server";
+
+/** A part, and what is wrong with it. */
+const part = (wrong: string | null): z.infer<typeof partSchema> => ({ ok: wrong === null, note: wrong });
+
+const notRun = (pending: string[]): string | null => (pending.length === 0 ? null : `have not run: ${pending.join(", ")}`);
 
 /** Liveness and readiness, for whoever restarts and routes. */
 export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions, "engine" | "redisDurable">): void {
@@ -26,7 +38,7 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
     handler: async () => ({ ok: true as const }),
   });
 
-  const lag = shared(() => engine.lag());
+  const readiness = shared(() => engine.readiness());
   app.route({
     method: "GET",
     url: "/ready",
@@ -37,16 +49,13 @@ export function healthRoutes(app: App, { engine, redisDurable }: Pick<AppOptions
       response: { 200: readySchema, 503: readySchema },
     },
     handler: async (_request, reply) => {
-      const found = await lag().catch((error: unknown) => error);
-      const away = found instanceof WeirError ? found.message : found instanceof Error ? "cannot be asked" : null;
-      const redisNote =
-        redisDurable === false ? "keeps nothing on disk: usage that is not rolled up yet is lost with it; install redis-server" : null;
-      const ready = away === null;
+      const { ready, postgres, redis } = await readiness();
       return reply.code(ready ? 200 : 503).send({
         ready,
-        postgres: { ok: ready || !away.includes("Postgres"), note: away?.includes("Postgres") ? away : null },
-        redis: { ok: ready || !away.includes("Redis"), note: away?.includes("Redis") ? away : redisNote },
-        rollup: { dirtyAccounts: ready ? (found as { dirtyAccounts: number }).dirtyAccounts : null },
+        postgres: part("away" in postgres ? postgres.away : null),
+        redis: "away" in redis ? part(redis.away) : { ok: true, note: redisDurable === false ? KEEPS_NOTHING : null },
+        migrations: part("away" in postgres ? "cannot be told while Postgres is away" : notRun(postgres.pendingMigrations)),
+        rollup: "away" in redis ? { dirtyAccounts: null, lagMs: null } : { dirtyAccounts: redis.dirtyAccounts, lagMs: redis.rollUpLagMs },
       });
     },
   });

@@ -43,6 +43,11 @@ it("a Redis that hangs is unavailable: never an allow, never a hang", async () =
 
 it("a Redis that is away refuses, but for meters whose policy allows; those are counted all the same", async () => {
   await redis.stop();
+  expect(await engine.readiness()).toMatchObject({
+    ready: false,
+    postgres: { pendingMigrations: [] },
+    redis: { away: expect.stringContaining("Redis") as string },
+  });
   await expect(check({ [CLOSED_METER]: 1 })).rejects.toMatchObject({ code: "unavailable" });
   await expect(check({ [CLOSED_METER]: 1, [OPEN_METER]: 1 })).rejects.toMatchObject({ code: "unavailable" });
   await expect(check({ [OPEN_METER]: 1 }, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "unavailable" });
