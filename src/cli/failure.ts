@@ -45,13 +45,16 @@ export const usageError = (message: string, remedy?: string): CommandFailure =>
 /** The failure that an API's problem document stands for. */
 export function failureOf(problem: ProblemDocument): CommandFailure {
   const denied = problem.code === "limit_exceeded" || problem.code === "payload_too_large";
-  const remedy = REMEDIES[problem.code];
+  const remedy = problem.message.includes("Weir-Account") ? NAME_ONE : REMEDIES[problem.code];
   return new CommandFailure(problem.message, {
     exitCode: denied ? EXIT.denied : EXIT.failed,
     problem,
     ...(remedy === undefined ? {} : { remedy }),
   });
 }
+
+/** The API names its header, which nobody types in a shell. */
+const NAME_ONE = "Name an account that exists with --account <account> or WEIR_ACCOUNT: see `weir accounts list`.";
 
 /** What to run next, where the API's own sentence cannot know that it is read in a shell. */
 const REMEDIES: Readonly<Record<string, string>> = {

@@ -142,10 +142,13 @@ function limitDenial(of: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
     requested,
     resetsAt,
     retryable: waits,
-    message: `${meter}: the ${whose} limit is ${l.limit} ${unit}s${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
+    message: `${meter}: the ${whose} limit is ${counted(l.limit, unit)}${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
     remedy: remedyOf(meter, l, resetsAt, facts.account),
   };
 }
+
+/** `1 row`, `5 rows`; a unit that ends in s, such as GB-ms, is its own plural. */
+const counted = (n: number, unit: string): string => `${n} ${n === 1 || unit.endsWith("s") ? unit : `${unit}s`}`;
 
 /** More than credits pay for. A new month brings what the plan includes. */
 function creditsDenial({ meter, unit, requested }: MeterFacts, { limit, used, held }: Limit, { account, monthEnd }: DecisionFacts): Denial {
@@ -162,7 +165,7 @@ function creditsDenial({ meter, unit, requested }: MeterFacts, { limit, used, he
     requested,
     resetsAt: iso(monthEnd),
     retryable: true,
-    message: `${meter}: prepaid credits are exhausted at ${limit} ${unit}s this month; ${used} used${reserved}, ${requested} more asked for.`,
+    message: `${meter}: prepaid credits are exhausted at ${counted(limit, unit)} this month; ${used} used${reserved}, ${requested} more asked for.`,
     remedy: `Add credits (weir credits grant --account ${account} --amount-usd-micros <n> --idempotency-key <key>) or wait until ${iso(monthEnd)}.`,
   };
 }

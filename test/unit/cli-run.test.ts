@@ -234,6 +234,11 @@ describe("what comes back", () => {
     expect(ran.stderr).toContain(remedy);
   });
 
+  test("what the API calls a header is an option here", async () => {
+    answers(400, { code: "bad_request", status: 400, message: "This key belongs to no account: name one in the header Weir-Account." });
+    expect((await weir(["usage"])).stderr).toContain("--account <account>");
+  });
+
   test.each([
     [{ ok: true, note: "keeps nothing on disk" }, "apt-get install redis-server"],
     [{ ok: false, note: "Redis cannot be reached" }, "REDIS_URL"],

@@ -1,8 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { findPlan } from "../../catalog/catalog.ts";
-import { systemClock } from "../../kernel/clock.ts";
-import { iso, monthWindow } from "../../kernel/window.ts";
 import { readCatalogOrDefault } from "../catalog-source.ts";
 import { action, show, type Args, type Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
@@ -48,8 +46,7 @@ export function register(command: Command): void {
 
 async function simulate(context: Context, [name = ""]: Args, options: Options): Promise<ExitCode> {
   const plan = await planOf(context, name);
-  const now = systemClock.now();
-  const { from = iso(monthWindow(now, { anchorDay: 1, timezone: "UTC" }).start), to = iso(now) } = options;
+  const { from, to } = options;
   const price = (account: string): Promise<Simulated> =>
     context.api.call<Simulated>("POST", "/v1/pricing/simulate", { body: { account, plan, from, to }, withoutAccount: true });
   if (options.all !== true) {
@@ -66,7 +63,9 @@ async function simulate(context: Context, [name = ""]: Args, options: Options): 
     changeUsdMicros: one.totalUsdMicros - one.actualUsdMicros,
   }));
   accounts.sort((a, b) => b.changeUsdMicros - a.changeUsdMicros || a.account.localeCompare(b.account));
-  show(context, { from, to, beforeUsdMicros: before, afterUsdMicros: after, accounts }, (all) => allLines(context, all));
+  const [first] = simulations;
+  const span = { from: from ?? first?.period.start ?? null, to: to ?? first?.period.end ?? null };
+  show(context, { ...span, beforeUsdMicros: before, afterUsdMicros: after, accounts }, (all) => allLines(context, all));
   return EXIT.ok;
 }
 

@@ -3,7 +3,7 @@ import { parsePlan } from "../../catalog/parse.ts";
 import { planSchema } from "../../catalog/schema.ts";
 import type { Engine } from "../../engine.ts";
 import { ACCOUNT_PATTERN } from "../../kernel/ids.ts";
-import { iso, parseInstant } from "../../kernel/window.ts";
+import { iso, monthWindow, parseInstant } from "../../kernel/window.ts";
 import type { App } from "../app.ts";
 import { allow, ownAccount } from "../auth.ts";
 import { simulatedSchema, subtotal } from "./invoice-answers.ts";
@@ -26,15 +26,22 @@ export function simulateRoutes(app: App, engine: Engine): void {
       description:
         "Recorded usage from `from` to `to`, both widened to whole hours, at most 36 billing months. Each billing month has its own allowances and bears its own fee, " +
         "prorated where the span has only a part of it. A span that begins before what a deployment keeps is refused. `actualUsdMicros` is the same span under the plans the account really had.",
-      body: z.strictObject({ account: z.string().regex(ACCOUNT_PATTERN), plan: planSchema, from: instant, to: instant }),
+      body: z.strictObject({
+        account: z.string().regex(ACCOUNT_PATTERN),
+        plan: planSchema,
+        from: instant.optional().describe("The first of this month, UTC, unless told."),
+        to: instant.optional().describe("Now, unless told."),
+      }),
       response: { 200: simulatedSchema },
     },
     handler: async (request) => {
-      const { account, plan, from, to } = request.body;
+      const { account, plan } = request.body;
+      const now = engine.clock.now();
       const { catalog, version } = engine.inForce;
       const asked = { account: ownAccount(request, account), plan: parsePlan(catalog, plan), version: engine.inForce };
-      const span = { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 };
-      const { lines, period, ...found } = await engine.invoices.simulate({ ...asked, ...span }, engine.clock.now());
+      const thisMonth = monthWindow(now, { anchorDay: 1, timezone: "UTC" });
+      const span = { from: parseInstant(request.body.from ?? "") ?? thisMonth.start, to: parseInstant(request.body.to ?? "") ?? now };
+      const { lines, period, ...found } = await engine.invoices.simulate({ ...asked, ...span }, now);
       const shown = {
         period: { start: iso(period.start), end: iso(period.end) },
         subtotalUsdMicros: subtotal(lines),

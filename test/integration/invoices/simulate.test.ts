@@ -105,6 +105,9 @@ it("weir simulate: one account, and all with who pays more", async () => {
   const one = await run(["simulate", file, ...august], env);
   expect(one).toMatchObject({ code: 0, stderr: "" });
   expect(one.stdout).toContain("Total $20.20; under the plans it had $5.075.\n");
+  // Unless told, this month until now, by Weir's clock and not by that of whoever asks.
+  const unsaid = JSON.parse((await run(["simulate", file, "--json"], env)).stdout) as { period: unknown };
+  expect(unsaid.period).toEqual({ start: "2027-08-01T00:00:00.000Z", end: "2027-08-20T00:00:00.000Z" });
   const all = await run(["simulate", "free", "--all", "--json", ...august], env);
   const found = JSON.parse(all.stdout) as { afterUsdMicros: number; accounts: { account: string; changeUsdMicros: number }[] };
   expect(found.afterUsdMicros).toBe(0);
