@@ -85,7 +85,7 @@ export class Engine {
   readonly #closePostgres: () => Promise<void>;
   readonly #onTrouble: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[] = [];
-  #observer: DecisionObserver | null = null;
+  readonly #observers: DecisionObserver[] = [];
   #version: CatalogVersion;
   #closed = false;
 
@@ -119,12 +119,13 @@ export class Engine {
     const { clock, objectRequests } = this;
     this.#booking = new Booking({ stores: this.#background, loader: this.#loader, objectRequests, clock, onTrouble: this.#onTrouble });
     this.denials = new DenialLog(this.#background.counters);
+    this.#observers.push(this.denials);
     const reckon: ReckonCredits = async (account, meters, now) => {
       await this.bookAccount(account);
       return creditedMonth({ db: this.db, catalogs: this.catalogs }, account, meters, now);
     };
     const gate = createGate(this.#stores, this.#loader, (event, now) => this.#events.record([event], { account: null }, now), reckon);
-    this.gate = observedGate(this.denials.notedFrom(gate), () => this.#observer);
+    this.gate = observedGate(gate, this.#observers);
     this.limits = new LimitChanges(this.#onBehalf, this.#loader, new Granter(postgres.db, this.#stores.counters));
     this.#events = new EventRecorder(this.#stores, this.#loader, (change, now) => this.gate.force(change, now));
     // What the lost incarnation held is in our copies: Postgres gets it before anything else happens.
@@ -234,7 +235,7 @@ export class Engine {
 
   /** From here on tells `observer` of every check. */
   observe(observer: DecisionObserver): void {
-    this.#observer = observer;
+    this.#observers.push(observer);
   }
 
   /** What an operator's dashboards show. Never throws: what a store cannot tell now is null. */

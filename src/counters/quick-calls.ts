@@ -13,7 +13,7 @@ const CALLS_MAX = 2;
 /** Operations in line; beyond them `unavailable`. At 50,000 a second the last would wait 0.6 s. */
 const WAITING_MAX = 30_000;
 
-/** One operation as quick.lua takes it. */
+/** One operation as quick.lua takes it. Many callers may ask for the same one. */
 export interface QuickOperation {
   readonly stateKey: string;
   readonly totalsKey: string;
@@ -21,17 +21,29 @@ export interface QuickOperation {
   /** The incarnation that gave the leave. */
   readonly runId: string;
   readonly leave: string;
+  /** The total it adds to is `epoch/source/bucket/service/namespace/`. */
+  readonly epoch: number;
+  readonly bucket: number;
   /** `service/namespace`. */
   readonly place: string;
-  /** Called of each operation as late as the call is sent: whose total it adds to, as `epoch/source/bucket/service/namespace/`. */
-  label(): string;
+}
+
+/** Who waits for an operation. Told once, by one of the last three; none of them may throw. */
+export interface Asker {
+  /**
+   * The name this process counts under now. Asked as late as a call is sent, and of one for all: it may have been renewed while they were
+   * in line, and a quantity copied under another name than Redis counted it under would be booked twice once Redis is lost.
+   */
+  source(): string;
+  /** `rooms`: what each meter has left, in the shape's order. `source`: the name it was counted under. */
+  counted(rooms: readonly number[], source: string): void;
+  notCounted(): void;
+  failed(error: unknown): void;
 }
 
 interface Member {
-  operation: QuickOperation;
-  /** Told the room of each meter, or null where nothing was counted. */
-  resolve: (rooms: number[] | null) => void;
-  reject: (error: unknown) => void;
+  readonly operation: QuickOperation;
+  readonly asker: Asker;
 }
 
 /** Like operations of one account that came one after the other: counted as one, all or none. One at least. */
@@ -60,18 +72,16 @@ export class QuickCalls {
   }
 
   /**
-   * Answers the room each meter has left, in the shape's order; null where nothing was counted. Like operations of one account that are
-   * asked for in one turn stand or fall together. Throws `unavailable`.
+   * Has an operation counted. Like operations of one account that are asked for in one turn stand or fall together. Fails with
+   * `unavailable`.
    */
-  count(operation: QuickOperation): Promise<number[] | null> {
+  count(operation: QuickOperation, asker: Asker): void {
     const slot = this.#redis.slotOf(operation.stateKey);
     let lane = this.#lanes.get(slot);
     if (!lane) this.#lanes.set(slot, (lane = { waiting: [], last: new Map(), members: 0, underWay: 0, isScheduled: false }));
-    if (lane.members >= WAITING_MAX) return Promise.reject(unavailable("Redis"));
-    const into = lane;
-    const answer = new Promise<number[] | null>((resolve, reject) => putInLine(into, { operation, resolve, reject }));
+    if (lane.members >= WAITING_MAX) return asker.failed(unavailable("Redis"));
+    putInLine(lane, { operation, asker });
     this.#schedule(lane);
-    return answer;
   }
 
   // Not at once: whoever else asks in this turn goes along. While a call is under way its answer is waited for anyway, so the turn lasts until
@@ -96,7 +106,7 @@ export class QuickCalls {
     try {
       await ask(this.#redis, first[0].operation.stateKey, (connection) => sendBatch(connection, batch));
     } catch (error) {
-      for (const group of [...batch, ...takeFromLine(lane, Infinity)]) for (const { reject } of group) reject(error);
+      for (const group of [...batch, ...takeFromLine(lane, Infinity)]) for (const { asker } of group) asker.failed(error);
     } finally {
       lane.underWay -= 1;
       this.#schedule(lane);
@@ -128,54 +138,55 @@ function takeFromLine(lane: Lane, most: number): Group[] {
 }
 
 const isLike = (a: QuickOperation, b: QuickOperation): boolean =>
-  a.shape === b.shape && a.leave === b.leave && a.place === b.place && a.runId === b.runId && a.totalsKey === b.totalsKey;
+  a === b || (a.shape === b.shape && a.leave === b.leave && a.place === b.place && a.runId === b.runId && a.totalsKey === b.totalsKey);
 
 async function sendBatch(connection: RedisConnection, batch: readonly Group[]): Promise<void> {
   const runId = connection.runId();
-  const [known, others] = [
-    batch.filter(([first]) => first.operation.runId === runId),
-    batch.filter(([first]) => first.operation.runId !== runId),
-  ];
-  const { keys, args } = written(known);
-  const reply = known.length === 0 ? [] : await evaluate(connection, QUICK, keys, args);
-  for (const group of others) tell(group, null, 0);
+  const known = batch.filter(([first]) => first.operation.runId === runId);
+  for (const group of batch) if (group[0].operation.runId !== runId) notCounted(group);
+  const [first] = known;
+  if (!first) return;
+  const source = first[0].asker.source();
+  const { keys, args } = written(known, source);
+  const reply = await evaluate(connection, QUICK, keys, args);
   let at = 0;
   for (const group of known) {
-    const counted = Number(reply[at++]) === 1;
-    tell(group, counted ? reply : null, at);
-    if (counted) at += group[0].operation.shape.meters.length;
+    if (Number(reply[at++]) === 1) {
+      counted(group, reply, at, source);
+      at += group[0].operation.shape.meters.length;
+    } else {
+      notCounted(group);
+    }
   }
 }
 
 /** Each shape once, then the groups by its number. */
-function written(groups: readonly Group[]): { keys: string[]; args: ScriptArg[] } {
+function written(groups: readonly Group[], source: string): { keys: string[]; args: ScriptArg[] } {
   const shapes = new Map<Shape, number>();
   const keys: string[] = [];
   const rows: ScriptArg[] = [];
   for (const group of groups) {
     const [{ operation }] = group;
-    let number = shapes.get(operation.shape);
-    if (number === undefined) shapes.set(operation.shape, (number = shapes.size + 1));
-    keys.push(operation.stateKey, operation.totalsKey);
-    rows.push(number, group.length, operation.leave, labelOf(group));
+    const { stateKey, totalsKey, shape, leave, epoch, bucket, place } = operation;
+    let number = shapes.get(shape);
+    if (number === undefined) shapes.set(shape, (number = shapes.size + 1));
+    keys.push(stateKey, totalsKey);
+    rows.push(number, group.length, leave, `${epoch}/${source}/${bucket}/${place}/`);
   }
   const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
   return { keys, args: [shapes.size, ...named, ...rows] };
 }
 
-// Each is asked, not the first alone: the source may have been renewed while they were in line, and one that goes by its old name copies its
-// quantity where Redis has not counted it. Both would be booked once Redis is lost.
-function labelOf(group: Group): string {
-  let label = "";
-  for (const { operation } of group) label = operation.label();
-  return label;
+/** Tells each of a group the rooms it left, as if they had come one after the other; `reply` holds those after the last. */
+function counted(group: Group, reply: readonly Reply[], at: number, source: string): void {
+  const { quantities } = group[0].operation.shape;
+  group.forEach(({ asker }, i) => {
+    const after = group.length - 1 - i;
+    const rooms = quantities.map((quantity, meter) => Number(reply[at + meter]) + after * quantity);
+    asker.counted(rooms, source);
+  });
 }
 
-/** Tells each of a group the rooms it left, as if they had come one after the other; `reply` holds those after the last, null where none counted. */
-function tell(group: Group, reply: readonly Reply[] | null, at: number): void {
-  const { quantities } = group[0].operation.shape;
-  group.forEach(({ resolve }, i) => {
-    const after = group.length - 1 - i;
-    resolve(reply && quantities.map((quantity, meter) => Number(reply[at + meter]) + after * quantity));
-  });
+function notCounted(group: Group): void {
+  for (const { asker } of group) asker.notCounted();
 }

@@ -15,26 +15,35 @@ const COMMON_FROM = 16;
 /** Fields that an hour's totals may come to have for each process and place by it. */
 const COMMON_MAX = 64;
 
+interface MetShape extends Shape {
+  whole: string;
+  met: number;
+}
+
 /** The shapes this process has met. */
 export class Shapes {
-  readonly #shapes = new Map<string, { shape: Shape; met: number }>();
+  readonly #shapes = new Map<string, MetShape>();
   #common = 0;
 
   of(usage: Usage): Shape {
     const name = nameOf(usage);
-    let known = this.#shapes.get(name);
-    if (!known) {
+    let shape = this.#shapes.get(name);
+    if (!shape) {
       // Common ones stay counted as they are: those that come anew are met again.
       if (this.#shapes.size >= SHAPES_MAX) this.#shapes.clear();
-      known = { shape: { meters: usage.map(([meter]) => meter), quantities: usage.map(([, quantity]) => quantity), whole: "" }, met: 0 };
-      this.#shapes.set(name, known);
+      shape = { meters: usage.map(([meter]) => meter), quantities: usage.map(([, quantity]) => quantity), whole: "", met: 0 };
+      this.#shapes.set(name, shape);
     }
-    known.met += 1;
-    if (known.met === COMMON_FROM && this.#common < COMMON_MAX) {
-      this.#common += 1;
-      known.shape = { ...known.shape, whole: `#${name}` };
-    }
-    return known.shape;
+    return shape;
+  }
+
+  /** Notes that an operation of the shape came up. */
+  meet(shape: Shape): void {
+    const met = shape as MetShape;
+    met.met += 1;
+    if (met.met !== COMMON_FROM || this.#common >= COMMON_MAX) return;
+    this.#common += 1;
+    met.whole = `#${nameOf(met.meters.map((meter, i) => [meter, met.quantities[i] ?? 0]))}`;
   }
 }
 

@@ -41,11 +41,12 @@ export class Decider {
 
   /**
    * Decides one operation against every limit and counts or holds it: all meters or none. A denial is an answer, not an error.
-   * Throws `validation_failed`, `not_found` (account), `idempotency_mismatch`, and `unavailable` when nothing could be decided.
+   * Throws, or rejects with, `validation_failed`, `not_found` (account), `idempotency_mismatch`, and `unavailable` when nothing could be decided.
    */
-  async decide(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
-    const quick = mode === "consume" ? await this.#quick.check(request, now) : null;
-    return quick ?? this.#decideWholly(request, mode, now);
+  decide(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
+    const otherwise = (): Promise<Decision> => this.#decideWholly(request, mode, now);
+    const quick = mode === "consume" ? this.#quick.check(request, now, otherwise) : null;
+    return quick ?? otherwise();
   }
 
   async #decideWholly(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {

@@ -4,7 +4,7 @@ import { sleep } from "../kernel/clock.ts";
 import { iso } from "../kernel/window.ts";
 import type { CheckRequest } from "./check-request.ts";
 import type { Decision, Denial } from "./decision.ts";
-import type { Gate } from "./gate.ts";
+import type { DecisionObserver } from "./observe.ts";
 
 /** One check that was denied, or several alike within half a second. */
 export interface RecentDenial {
@@ -26,7 +26,7 @@ const ACCOUNTS_MAX = 1_000;
  * Remembers the latest denials of each account, so that people see what was denied and why. A view and no ledger: a denied check counts
  * nothing, and losing this costs nothing. It stays off the way of a check: `note` only writes down, and half a second later all of it is sent.
  */
-export class DenialLog {
+export class DenialLog implements DecisionObserver {
   readonly #counters: Counters;
   #sending = false;
   #waiting = new Map<string, Map<string, RecentDenial>>();
@@ -35,17 +35,11 @@ export class DenialLog {
     this.#counters = counters;
   }
 
-  /** The same gate, whose denials are remembered here. */
-  notedFrom(gate: Gate): Gate {
-    return {
-      ...gate,
-      check: async (request, now) => {
-        const decision = await gate.check(request, now);
-        if (!decision.allowed) this.note(request, decision, now);
-        return decision;
-      },
-    };
+  decided(decision: Decision, _tookMs: number, request: CheckRequest, now: number): void {
+    if (!decision.allowed) this.note(request, decision, now);
   }
+
+  failed(): void {}
 
   note(request: CheckRequest, { denials }: Decision, now: number): void {
     if (request.mode === "peek") return;

@@ -27,13 +27,16 @@ export function createGate(stores: GateStores, loader: AccountLoader, recordEven
   const decider = new Decider(stores, loader, granter, credits);
   return {
     leases: new Leases(stores, loader, granter, credits),
-    check: (request, now) =>
-      decider.decide(request, request.mode ?? "consume", now).catch((error: unknown) => {
+    check: async (request, now) => {
+      try {
+        return await decider.decide(request, request.mode ?? "consume", now);
+      } catch (error) {
         const { catalog } = stores.catalog;
         if (!mayBeAllowedUnchecked(catalog, request, error)) throw error;
         return allowUnchecked(catalog, recordEvent, request, now);
-      }),
-    force: (request, now) => decider.decide(request, "force", now),
+      }
+    },
+    force: async (request, now) => decider.decide(request, "force", now),
     settle: (id, actual, now) => endReservation(stores, loader, id, "settle", actual, now),
     release: (id, now) => endReservation(stores, loader, id, "release", {}, now),
   };

@@ -1,8 +1,9 @@
 import type { Counted } from "../counters/check-call.ts";
 import type { KeySpace } from "../counters/keys.ts";
 import type { MeterState } from "./decision.ts";
+import type { PreparedCheck } from "./prepared-check.ts";
 
-/** Accounts known at once, about 1 KB each; beyond them the first known is forgotten, and its next check goes the whole way. */
+/** Accounts known at once, about 2 KB each; beyond them the first known is forgotten, and its next check goes the whole way. */
 const ACCOUNTS_MAX = 100_000;
 
 /** A counter as the last full decision showed it. */
@@ -29,6 +30,8 @@ export interface KnownAccount {
   readonly until: number;
   readonly payloadCeiling: number | null;
   readonly meters: Map<string, KnownMeter>;
+  /** Checks as they came of late; made anew when `meters` change. */
+  prepared: PreparedCheck[];
 }
 
 /** What this process knows of accounts from their last full decisions. */
@@ -52,6 +55,7 @@ export class KnownAccounts {
     if (!known || known.leave !== leave || known.runId !== header.runId || known.hour !== hour) {
       known = this.#put(account, hour, reply);
     }
+    known.prepared = [];
     names.forEach((name, i) => {
       const [state, room, counters] = [states[name], rooms[i], meters[i]];
       // Nothing used may be less than nothing, given back by a correction: then what is spent next does not show yet.
@@ -75,6 +79,7 @@ export class KnownAccounts {
       until: Math.min(day.end, month.end, expiry ?? Infinity),
       payloadCeiling: header.payloadCeiling,
       meters: new Map(),
+      prepared: [],
     };
     this.#accounts.delete(account);
     this.#accounts.set(account, known);

@@ -1,13 +1,17 @@
 import type { Counted, Operation } from "../counters/check-call.ts";
-import type { QuickOperation } from "../counters/quick-calls.ts";
+import type { Asker } from "../counters/quick-calls.ts";
 import { Shapes } from "../counters/quick-shape.ts";
 import { unavailable } from "../kernel/errors.ts";
 import { newId } from "../kernel/ids.ts";
 import type { GateStores } from "./account-loader.ts";
 import type { CheckRequest } from "./check-request.ts";
 import type { Decision, MeterState } from "./decision.ts";
-import { KnownAccounts, type KnownAccount, type KnownMeter } from "./known-accounts.ts";
-import { hourOf, usageOf } from "./operation.ts";
+import { KnownAccounts, type KnownAccount } from "./known-accounts.ts";
+import { hourOf } from "./operation.ts";
+import { copyPrepared, preparedFor, type PreparedCheck } from "./prepared-check.ts";
+
+/** Decides the whole way. */
+type Otherwise = () => Promise<Decision>;
 
 /**
  * Checks that only count, of accounts this process knows, with nothing in their way: no limit or end of a grant reached, nothing changed
@@ -23,13 +27,16 @@ export class QuickChecks {
     this.#known = new KnownAccounts(stores.counters.keys);
   }
 
-  /** Answers the decision where it is allowed; null where nothing was counted and a full decision is needed. Throws as that one does. */
-  check(request: CheckRequest, now: number): Promise<Decision | null> | null {
+  /** Answers the decision, which is `otherwise`'s where nothing was counted; null where this way is not open. Throws as that one does. */
+  check(request: CheckRequest, now: number, otherwise: Otherwise): Promise<Decision> | null {
     const known = this.#known.get(request.account);
     if (!known || !this.#suits(request, known, now)) return null;
-    const usage = usageOf(this.#stores.catalog.catalog, request);
-    const meters = metersOf(usage, known);
-    return meters && this.#count(request, usage, known, meters, now);
+    const prepared = preparedFor(known, request, this.#stores.catalog.catalog, this.#shapes);
+    if (!prepared) return null;
+    this.#shapes.meet(prepared.quick.shape);
+    const asked = new QuickCheck(this.#stores, request, prepared, now, otherwise);
+    this.#stores.counters.quick.count(prepared.quick, asked);
+    return asked.decision;
   }
 
   /** Remembers what a full decision has shown. */
@@ -44,61 +51,58 @@ export class QuickChecks {
     if (payloadBytes !== undefined && known.payloadCeiling !== null && payloadBytes > known.payloadCeiling) return false;
     return now >= known.from && now < known.until && hourOf(now) === known.hour && this.#stores.catalog.version <= known.catalogVersion;
   }
+}
 
-  async #count(
-    { account, service = "", namespace = "", object }: CheckRequest,
-    usage: readonly (readonly [string, number])[],
-    known: KnownAccount,
-    meters: readonly KnownMeter[],
-    now: number,
-  ): Promise<Decision | null> {
-    const { counters, unbooked, objectRequests, recall } = this.#stores;
-    const { generation } = recall;
-    const place = `${service}/${namespace}`;
-    let { source } = unbooked;
-    const operation: QuickOperation = {
-      stateKey: known.stateKey,
-      totalsKey: known.totalsKey,
-      shape: this.#shapes.of(usage),
-      runId: known.runId,
-      leave: known.leave,
-      place,
-      label: () => {
-        ({ source } = unbooked);
-        return `${known.epoch}/${source}/${known.bucket}/${place}/`;
-      },
-    };
-    const rooms = await counters.quick.count(operation);
-    if (!rooms) return null;
-    if (generation !== recall.generation) {
+/** One check on its way. An object and one promise: a closure for each turn it takes cost as much as its way through Redis' client. */
+class QuickCheck implements Asker {
+  readonly decision: Promise<Decision>;
+  readonly #resolve: (decision: Decision | Promise<Decision>) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #stores: GateStores;
+  readonly #request: CheckRequest;
+  readonly #prepared: PreparedCheck;
+  readonly #now: number;
+  readonly #generation: number;
+  readonly #otherwise: Otherwise;
+
+  constructor(stores: GateStores, request: CheckRequest, prepared: PreparedCheck, now: number, otherwise: Otherwise) {
+    ({ promise: this.decision, resolve: this.#resolve, reject: this.#reject } = Promise.withResolvers<Decision>());
+    this.#stores = stores;
+    this.#request = request;
+    this.#prepared = prepared;
+    this.#now = now;
+    this.#generation = stores.recall.generation;
+    this.#otherwise = otherwise;
+  }
+
+  source(): string {
+    return this.#stores.unbooked.source;
+  }
+
+  counted(rooms: readonly number[], source: string): void {
+    const { unbooked, objectRequests, recall } = this.#stores;
+    if (this.#generation !== recall.generation) {
       // Called on meanwhile: our copies are booked without this answer, and whoever called takes them for complete.
       unbooked.renew();
-      throw unavailable("A steady view of the account");
+      return this.#reject(unavailable("A steady view of the account"));
     }
-    for (const [meter, quantity] of usage) {
-      if (quantity > 0) unbooked.add(account, source, known.epoch, known.bucket, place, meter, quantity);
-    }
-    if (object !== undefined) objectRequests.count(account, `${place}/${object}`, usage, now);
-    return { allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(usage, meters, rooms) };
+    const prepared = this.#prepared;
+    const { account, object } = this.#request;
+    copyPrepared(prepared, account, source, unbooked);
+    if (object !== undefined) objectRequests.count(account, `${prepared.quick.place}/${object}`, prepared.usage, this.#now);
+    this.#resolve({ allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(prepared, rooms) });
+  }
+
+  notCounted(): void {
+    this.#resolve(this.#otherwise());
+  }
+
+  failed(error: unknown): void {
+    this.#reject(error);
   }
 }
 
-/** Null where one of them is not known, or there are none. */
-function metersOf(usage: readonly (readonly [string, number])[], known: KnownAccount): KnownMeter[] | null {
-  const meters: KnownMeter[] = [];
-  for (const [name] of usage) {
-    const meter = known.meters.get(name);
-    if (!meter) return null;
-    meters.push(meter);
-  }
-  return meters.length > 0 ? meters : null;
-}
-
-function statesAfter(
-  usage: readonly (readonly [string, number])[],
-  meters: readonly KnownMeter[],
-  rooms: readonly number[],
-): Record<string, MeterState> {
+function statesAfter({ usage, meters }: PreparedCheck, rooms: readonly number[]): Record<string, MeterState> {
   const states: Record<string, MeterState> = {};
   for (let i = 0; i < usage.length; i++) {
     const [name] = usage[i] ?? [""];

@@ -2,41 +2,21 @@ import { describe, expect, it } from "vitest";
 import { eachTotal, Shapes } from "../../src/counters/quick-shape.ts";
 
 const met = (shapes: Shapes, usage: [string, number][], times: number) => {
-  let shape = shapes.of(usage);
-  for (let i = 1; i < times; i++) shape = shapes.of(usage);
+  const shape = shapes.of(usage);
+  for (let i = 0; i < times; i++) shapes.meet(shape);
   return shape;
 };
+const USAGE: [string, number][] = [
+  ["a", 1],
+  ["b", 20],
+];
 
 describe("a shape", () => {
   it("is counted by meter until it is common, then as a whole", () => {
     const shapes = new Shapes();
-    expect(
-      met(
-        shapes,
-        [
-          ["a", 1],
-          ["b", 20],
-        ],
-        15,
-      ),
-    ).toEqual({ meters: ["a", "b"], quantities: [1, 20], whole: "" });
-    expect(
-      shapes.of([
-        ["a", 1],
-        ["b", 20],
-      ]).whole,
-    ).toBe("#a,1;b,20;");
-    expect(
-      shapes.of([
-        ["a", 1],
-        ["b", 20],
-      ]),
-    ).toBe(
-      shapes.of([
-        ["a", 1],
-        ["b", 20],
-      ]),
-    );
+    expect(met(shapes, USAGE, 15)).toMatchObject({ meters: ["a", "b"], quantities: [1, 20], whole: "" });
+    expect(met(shapes, USAGE, 1).whole).toBe("#a,1;b,20;");
+    expect(shapes.of(USAGE)).toBe(shapes.of(USAGE));
     expect(shapes.of([["a", 2]]).whole).toBe("");
   });
 

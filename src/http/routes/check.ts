@@ -151,22 +151,21 @@ async function decideAll(engine: Engine, checks: readonly Given[], instance: str
   const now = engine.clock.now();
   const decide = (check: CheckRequest): Promise<Answer> =>
     engine.gate.check(check, now).catch((error: unknown) => asAnswer(error, instance));
-  const answers: Answer[] = [];
+  const answers: (Answer | Promise<Answer>)[] = [];
   const sound: Indexed[] = [];
   for (const [index, check] of checks.entries()) {
     if (check instanceof WeirError) answers[index] = asAnswer(check, instance);
     else sound.push({ check, index });
   }
-  const byAccount = Map.groupBy(sound, ({ check }) => check.account);
-  await Promise.all(
-    [...byAccount.values()].map(async (own) => {
-      for (const run of runsOfLike(own)) {
-        const decided = await Promise.all(run.map(({ check }) => decide(check)));
-        run.forEach(({ index }, i) => (answers[index] = decided[i] as Answer));
-      }
-    }),
-  );
-  return answers;
+  for (const own of Map.groupBy(sound, ({ check }) => check.account).values()) {
+    let before: readonly Indexed[] = [];
+    for (const run of runsOfLike(own)) {
+      const turn = before.length === 0 ? null : Promise.all(before.map(({ index }) => answers[index]));
+      for (const { check, index } of run) answers[index] = turn === null ? decide(check) : turn.then(() => decide(check));
+      before = run;
+    }
+  }
+  return Promise.all(answers);
 }
 
 interface Indexed {
