@@ -21,11 +21,10 @@ export interface QuickOperation {
   /** The incarnation that gave the leave. */
   readonly runId: string;
   readonly leave: string;
-  /** The total it adds to is `epoch/source/bucket/service/namespace/`. */
-  readonly epoch: number;
-  readonly bucket: number;
   /** `service/namespace`. */
   readonly place: string;
+  /** The totals it adds to, under the name `source`: `epoch/source/bucket/service/namespace/`. */
+  label(source: string): string;
 }
 
 /** Who waits for an operation. Told once, by one of the last three; none of them may throw. */
@@ -167,11 +166,11 @@ function written(groups: readonly Group[], source: string): { keys: string[]; ar
   const rows: ScriptArg[] = [];
   for (const group of groups) {
     const [{ operation }] = group;
-    const { stateKey, totalsKey, shape, leave, epoch, bucket, place } = operation;
+    const { stateKey, totalsKey, shape, leave } = operation;
     let number = shapes.get(shape);
     if (number === undefined) shapes.set(shape, (number = shapes.size + 1));
     keys.push(stateKey, totalsKey);
-    rows.push(number, group.length, leave, `${epoch}/${source}/${bucket}/${place}/`);
+    rows.push(number, group.length, leave, operation.label(source));
   }
   const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
   return { keys, args: [shapes.size, ...named, ...rows] };

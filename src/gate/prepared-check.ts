@@ -1,6 +1,6 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { QuickOperation } from "../counters/quick-calls.ts";
-import type { Shapes } from "../counters/quick-shape.ts";
+import type { Shape, Shapes } from "../counters/quick-shape.ts";
 import type { RunningTotal, UnbookedTotals } from "../ledger/unbooked.ts";
 import type { CheckRequest } from "./check-request.ts";
 import type { KnownAccount, KnownMeter } from "./known-accounts.ts";
@@ -23,7 +23,7 @@ export interface PreparedCheck {
   readonly usage: readonly (readonly [meter: string, quantity: number])[];
   /** In the order of `usage`. */
   readonly meters: readonly KnownMeter[];
-  readonly quick: QuickOperation;
+  readonly quick: PreparedOperation;
   /** Where its quantities are copied. */
   copies: Copies | null;
 }
@@ -58,10 +58,41 @@ function prepare(known: KnownAccount, request: CheckRequest, catalog: Catalog, s
   const meters = metersOf(usage, known);
   if (!meters) return null;
   const { service, namespace, operation } = request;
-  const { stateKey, totalsKey, runId, leave, epoch, bucket } = known;
-  const place = `${service ?? ""}/${namespace ?? ""}`;
-  const quick = { stateKey, totalsKey, shape: shapes.of(usage), runId, leave, epoch, bucket, place };
+  const quick = new PreparedOperation(known, `${service ?? ""}/${namespace ?? ""}`, shapes.of(usage));
   return { catalog, service, namespace, operation, isByOperation: request.usage === undefined, usage, meters, quick, copies: null };
+}
+
+/** What quick.lua is asked for each time. */
+class PreparedOperation implements QuickOperation {
+  readonly stateKey: string;
+  readonly totalsKey: string;
+  readonly runId: string;
+  readonly leave: string;
+  readonly epoch: number;
+  readonly bucket: number;
+  readonly place: string;
+  readonly shape: Shape;
+  #source = "";
+  #label = "";
+
+  constructor({ stateKey, totalsKey, runId, leave, epoch, bucket }: KnownAccount, place: string, shape: Shape) {
+    this.stateKey = stateKey;
+    this.totalsKey = totalsKey;
+    this.runId = runId;
+    this.leave = leave;
+    this.epoch = epoch;
+    this.bucket = bucket;
+    this.place = place;
+    this.shape = shape;
+  }
+
+  label(source: string): string {
+    if (source !== this.#source) {
+      this.#source = source;
+      this.#label = `${this.epoch}/${source}/${this.bucket}/${this.place}/`;
+    }
+    return this.#label;
+  }
 }
 
 /** Null where one of them is not known, or there are none. */

@@ -65,10 +65,11 @@ function countRequests(app: App, registers: Registry[]): void {
     buckets: REQUEST_BUCKETS_S,
     registers,
   });
-  app.addHook("onResponse", async (request, reply) => {
+  app.addHook("onResponse", (request, reply, done) => {
     // The route's pattern, never the path: that would be a series an object.
     const route = request.routeOptions.url ?? "none";
     requests.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    done();
   });
 }
 
