@@ -151,18 +151,17 @@ async function decideAll(engine: Engine, checks: readonly Given[], instance: str
   const now = engine.clock.now();
   const decide = (check: CheckRequest): Promise<Answer> =>
     engine.gate.check(check, now).catch((error: unknown) => asAnswer(error, instance));
-  const answers: (Answer | Promise<Answer>)[] = [];
+  const answers: Promise<Answer>[] = [];
   const sound: Indexed[] = [];
   for (const [index, check] of checks.entries()) {
-    if (check instanceof WeirError) answers[index] = asAnswer(check, instance);
+    if (check instanceof WeirError) answers[index] = Promise.resolve(asAnswer(check, instance));
     else sound.push({ check, index });
   }
   for (const own of Map.groupBy(sound, ({ check }) => check.account).values()) {
-    let before: readonly Indexed[] = [];
+    let before: readonly Promise<Answer>[] = [];
     for (const run of runsOfLike(own)) {
-      const turn = before.length === 0 ? null : Promise.all(before.map(({ index }) => answers[index]));
-      for (const { check, index } of run) answers[index] = turn === null ? decide(check) : turn.then(() => decide(check));
-      before = run;
+      const turn = before.length === 0 ? null : Promise.all(before);
+      before = run.map(({ check, index }) => (answers[index] = turn === null ? decide(check) : turn.then(() => decide(check))));
     }
   }
   return Promise.all(answers);
