@@ -13,6 +13,7 @@ import { HolderRecall } from "./holder-recall.ts";
 import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
 import { QuickChecks } from "./quick-check.ts";
+import { seenToStand } from "./still-stands.ts";
 
 /** Rounds of load, look up and grant before a check gives up: a first touch needs three; of 2,000 at once, the last wait for a dozen grants. */
 const ROUNDS_MAX = 64;
@@ -58,9 +59,12 @@ export class Decider {
       operation.source = stores.unbooked.source;
       const reply = await stores.counters.check(operation);
       if (generation !== stores.recall.generation && reply.status !== "load") {
-        // Called on meanwhile: our copies are booked without this answer, and whoever called takes them for complete.
-        stores.unbooked.renew();
-        throw unavailable("A steady view of the account");
+        // What has no header has counted nothing and is asked again.
+        const seen = "header" in reply ? await seenToStand(stores, request.account, reply.header.epoch) : NaN;
+        if (seen !== stores.recall.generation) {
+          if (reply.status !== "allowed" || isRepeatable(operation)) continue;
+          throw unavailable("A steady view of the account");
+        }
       }
       switch (reply.status) {
         case "load":
@@ -133,6 +137,9 @@ export class Decider {
     if (idempotency) idempotency.booked = (await bookedAnswer(this.#stores.db, account, idempotency.field)) ?? "none";
   }
 }
+
+/** Of a life that is over: a key finds its answer, a hold holds nothing, a look has counted nothing. What was counted may be booked. */
+const isRepeatable = ({ mode, idempotency }: Operation): boolean => idempotency !== null || mode === "reserve" || mode === "peek";
 
 const keysFull = (now: number): WeirError =>
   new WeirError(

@@ -9,6 +9,7 @@ import type { Decision, MeterState } from "./decision.ts";
 import { KnownAccounts, type KnownAccount } from "./known-accounts.ts";
 import { hourOf } from "./operation.ts";
 import { copyPrepared, preparedFor, type PreparedCheck } from "./prepared-check.ts";
+import { seenToStand } from "./still-stands.ts";
 
 /** Decides the whole way. */
 type Otherwise = () => Promise<Decision>;
@@ -80,17 +81,12 @@ class QuickCheck implements Asker {
   }
 
   counted(rooms: readonly number[], source: string): void {
-    const { unbooked, objectRequests, recall } = this.#stores;
-    if (this.#generation !== recall.generation) {
-      // Called on meanwhile: our copies are booked without this answer, and whoever called takes them for complete.
-      unbooked.renew();
-      return this.#reject(unavailable("A steady view of the account"));
-    }
-    const prepared = this.#prepared;
-    const { account, object } = this.#request;
-    copyPrepared(prepared, account, source, unbooked);
-    if (object !== undefined) objectRequests.count(account, `${prepared.quick.place}/${object}`, prepared.usage, this.#now);
-    this.#resolve({ allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(prepared, rooms) });
+    const { recall } = this.#stores;
+    if (this.#generation === recall.generation) return this.#acknowledge(rooms, source);
+    void seenToStand(this.#stores, this.#request.account, this.#prepared.quick.epoch).then((seen) => {
+      if (seen === recall.generation) this.#acknowledge(rooms, source);
+      else this.#reject(unavailable("A steady view of the account"));
+    }, this.#reject);
   }
 
   notCounted(): void {
@@ -99,6 +95,15 @@ class QuickCheck implements Asker {
 
   failed(error: unknown): void {
     this.#reject(error);
+  }
+
+  #acknowledge(rooms: readonly number[], source: string): void {
+    const { unbooked, objectRequests } = this.#stores;
+    const prepared = this.#prepared;
+    const { account, object } = this.#request;
+    copyPrepared(prepared, account, source, unbooked);
+    if (object !== undefined) objectRequests.count(account, `${prepared.quick.place}/${object}`, prepared.usage, this.#now);
+    this.#resolve({ allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(prepared, rooms) });
   }
 }
 

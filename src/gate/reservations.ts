@@ -5,6 +5,7 @@ import { objectLevel } from "../ledger/ledger-store.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { ENDING_KEPT_MS } from "./check.ts";
 import type { SettleRequest } from "./check-request.ts";
+import { seenToStand } from "./still-stands.ts";
 import { accountOfReservation, countersOf, hourOf, NO_OBJECT, placeOfObject } from "./operation.ts";
 
 const ROUNDS_MAX = 8;
@@ -90,15 +91,14 @@ const UNCOUNTABLE = {
 } as const;
 
 /** One call, under the source of the moment. */
-async function settleNow({ counters, recall, unbooked }: GateStores, ending: Ending): Promise<SettleReply> {
-  ending.source = unbooked.source;
-  const { generation } = recall;
-  const reply = await counters.settle(ending);
-  if (generation !== recall.generation && reply.status === "ended") {
-    // As in check.ts: the copy would come too late. Repeated, it finds the reservation ended, or lost with its store.
-    unbooked.renew();
+async function settleNow(stores: GateStores, ending: Ending): Promise<SettleReply> {
+  ending.source = stores.unbooked.source;
+  const { generation } = stores.recall;
+  const reply = await stores.counters.settle(ending);
+  // Repeated, it finds the reservation ended, or lost with its store.
+  if (generation === stores.recall.generation || reply.status !== "ended") return reply;
+  if ((await seenToStand(stores, ending.account, reply.header.epoch)) !== stores.recall.generation)
     throw unavailable("A steady view of the account");
-  }
   return reply;
 }
 

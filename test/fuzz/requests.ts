@@ -35,8 +35,8 @@ const ENDLESS = new Set(["getUsageStream", "getServicesByServiceStateNamespacesB
 /** Rarely: they run all that is due, and everybody waits. */
 const HEAVY = new Set(["postTestRunJobs", "postInvoicesRun", "getDoctor", "putTestClock"]);
 /**
- * They call on every process to book what it holds, and a check that is under way at that moment is answered 503, Retry-After 1: an
- * operator's doing, not an attacker's.
+ * They call on every process to book what it holds, and a check without a key that was counted in a life which ends at that moment is
+ * answered 503, Retry-After 1: an operator's doing, not an attacker's.
  */
 const calls = (operation: string, body: string): boolean =>
   operation === "postAccountsByAccountReclaim" || (operation === "putAccountsByAccount" && /timezone|billingAnchorDay/.test(body));

@@ -28,6 +28,7 @@ export function protocolActions(bounds: Bounds, mutation: Mutation | null): Acti
     };
     on("check", (world, process, server) => check(world, process, p, server, bounds, mutation));
     on("hear the answer", (world, process) => hear(world, process, p, mutation));
+    on("look whether the answer stands", (world, process, server) => look(world, process, p, server, mutation));
     on("tell Redis of the grant", (_, process, server) => tellGrant(process, server, mutation));
     on("tell Redis of the grant twice", (_, process, server) => tellGrantTwice(process, server, mutation));
     on("install the epoch", (world, process, server) => install(world, process, server));
@@ -94,8 +95,8 @@ function open(world: World, process: Process, server: Server, replaces: number, 
   for (const [i, other] of world.processes.entries()) {
     if (mutation === "nobody is recalled" && other !== process) continue;
     raise(world.booked, copyTotals(other, i));
-    // An answer from before the recall is no longer passed on: its caller asks again.
-    if (other.step.at === "reply" && mutation !== "nobody is recalled") other.step = { at: "idle" };
+    // An answer from before the recall is passed on only if its epoch is seen to live after it.
+    if (other.step.at === "reply" && mutation !== "nobody is recalled") other.step = { at: "doubt", epoch: other.step.epoch };
   }
   if (mutation === "seal at open") world.sealed = Array.from({ length: world.lastEpoch }, (_, i) => i + 1);
   world.lastEpoch += 1;
@@ -188,6 +189,15 @@ function hear(world: World, process: Process, p: number, mutation: Mutation | nu
   increment(world.acknowledged, slot(step.epoch, process, p));
   process.step = { at: "idle" };
   return true;
+}
+
+/** Where its epoch lives on the answer is as good as a new one; else its caller asks again. */
+function look(world: World, process: Process, p: number, server: Server, mutation: Mutation | null): boolean {
+  const { step } = process;
+  if (step.at !== "doubt" || !server.up) return false;
+  const stands = server.loaded?.epoch === step.epoch && current(server, mutation);
+  process.step = stands || mutation === "an answer is passed on unseen" ? { at: "reply", epoch: step.epoch } : { at: "idle" };
+  return process.step.at === "idle" || hear(world, process, p, mutation);
 }
 
 function bookOwn(world: World, process: Process, p: number): boolean {

@@ -22,7 +22,7 @@ export const SCENES: readonly Scene[] = [
   {
     name: "a limit that is lowered, and a crash",
     bounds: { limit: 2, chunk: 1, faults: 1, epochs: 2, kinds: ["lower", "crash"] },
-    mutations: ["nobody is recalled", "any epoch is reinstated"],
+    mutations: ["nobody is recalled", "any epoch is reinstated", "an answer is passed on unseen"],
   },
   {
     name: "an orderly close, and a crash",

@@ -15,6 +15,7 @@ export const MUTATIONS = [
   "nobody is recalled",
   "close without looking",
   "any epoch is reinstated",
+  "an answer is passed on unseen",
 ] as const;
 export type Mutation = (typeof MUTATIONS)[number];
 
@@ -59,6 +60,8 @@ export type Step =
   | { at: "idle" }
   /** Redis has counted; its answer is on the way. */
   | { at: "reply"; epoch: number }
+  /** The answer came after a call on this process: it may be passed on if its epoch is seen to live. */
+  | { at: "doubt"; epoch: number }
   /** Postgres has granted; Redis has not heard. `again`: the message was already delivered once. */
   | { at: "granted"; epoch: number; run: number; granted: number; gift: number; again: boolean }
   /** Postgres has opened an epoch; it is not installed. */
