@@ -1,3 +1,4 @@
+import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import type { Engine } from "../../engine.ts";
 import type { App } from "../app.ts";
@@ -17,8 +18,9 @@ export function metricsRoutes(app: App, engine: Engine): void {
       response: { 200: { description: "Text exposition format 0.0.4", content: { "text/plain": { schema: z.string() } } } },
     },
     handler: async (_request, reply) => {
-      void reply.header("content-type", metrics.contentType);
-      return metrics.read();
+      // A buffer goes out as it is, past every serializer.
+      const bytes: FastifyReply = reply.header("content-type", metrics.contentType);
+      return bytes.send(await metrics.read());
     },
   });
 }
