@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { createEngine, type Engine } from "../../src/engine.ts";
-import type { CheckRequest } from "../../src/gate/check-request.ts";
-import { ManualClock } from "../../src/kernel/clock.ts";
-import { createTestStack, type TestStack } from "../support/stack.ts";
+import { createEngine, type Engine } from "../../../src/engine.ts";
+import type { CheckRequest } from "../../../src/gate/check-request.ts";
+import { ManualClock } from "../../../src/kernel/clock.ts";
+import { createTestStack, type TestStack } from "../../support/stack.ts";
 
 const METER = "state_requests";
 /** Checks under way at any moment, so that each call on the process meets some. */
