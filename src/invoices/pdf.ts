@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import PDFDocument from "pdfkit";
+import { nextTurn } from "../kernel/clock.ts";
 import { iso } from "../kernel/window.ts";
 import { amountDue, type Invoice, type InvoiceLine } from "./invoice.ts";
 import { amount, grouped } from "./line-text.ts";
@@ -74,7 +74,7 @@ async function lineTable(document: Document, invoice: Invoice): Promise<void> {
   header(document);
   for (const [i, line] of invoice.lines.slice(0, LINES_MAX).entries()) {
     row(document, line, invoice.currency);
-    if ((i + 1) % LINES_AT_ONCE === 0) await setImmediate();
+    if ((i + 1) % LINES_AT_ONCE === 0) await nextTurn();
   }
   const left = invoice.lines.length - LINES_MAX;
   if (left > 0) {

@@ -72,6 +72,9 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Resolves in another turn of the event loop: what came meanwhile goes first. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
 /** Does `work` every `ms`, one at a time: a turn that comes while the last is under way is left out. Keeps no process alive. */
 export function every(ms: number, work: () => Promise<void>, onTrouble: (error: unknown) => void): NodeJS.Timeout {
   let running = false;
