@@ -185,16 +185,19 @@ function collected(
   hours: number[],
   now: number,
 ): Collected {
-  const crossings = new Map(textPairs(noted));
+  const crossings = textMap(noted);
   const header = buffer(packed).length > 0 ? readHeader(buffer(packed)) : null;
   const totals = new Map<string, number>();
   const gauges = new Map<string, string>();
-  for (const [field, value] of hashes.flatMap((hash) => textPairs(hash))) {
+  const add = (total: string, quantity: number): void => void totals.set(total, (totals.get(total) ?? 0) + quantity);
+  const answeredKeys: Collected["keys"] = [];
+  eachPair(answered, (field, value) => answeredKeys.push([field, value]));
+  for (const [field, value] of hashes.flatMap((hash) => [...textMap(hash)])) {
     if (field.startsWith("~")) gauges.set(field, value);
     // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
     else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
     // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
-    else eachTotal(field, Number(value), (total, quantity) => totals.set(total, (totals.get(total) ?? 0) + quantity));
+    else eachTotal(field, Number(value), add);
   }
   return {
     account,
@@ -202,8 +205,8 @@ function collected(
     foreignSeq: header?.foreignSeq ?? null,
     totals,
     gauges,
-    objects: new Map(textPairs(objects)),
-    keys: pairs(answered),
+    objects: textMap(objects),
+    keys: answeredKeys,
     crossings,
     reached: readCrossings(crossings, header && { windows: header, limits: text(limits), limitsVersion: header.limitsVersion }),
     closedHours: hours.filter((hour) => hour + HOUR_MS + HOUR_KEPT_MS <= now),
@@ -249,11 +252,14 @@ const bookedArgs = ({ account, changes, objects, keys, crossings, closedHours }:
   ...closedHours,
 ];
 
-/** A flat list of fields and values. */
-function pairs(flat: Reply | undefined): [field: Buffer, value: Buffer][] {
-  const list = Array.isArray(flat) ? flat : [];
-  return list.flatMap((field, i): [Buffer, Buffer][] => (i % 2 === 0 ? [[buffer(field), buffer(list[i + 1])]] : []));
+/** Each field and value of a flat list. */
+function eachPair(flat: Reply | undefined, see: (field: Buffer, value: Buffer) => void): void {
+  if (!Array.isArray(flat)) return;
+  for (let i = 0; i < flat.length; i += 2) see(buffer(flat[i]), buffer(flat[i + 1]));
 }
 
-const textPairs = (flat: Reply | undefined): [string, string][] =>
-  pairs(flat).map(([field, value]) => [field.toString(), value.toString()]);
+function textMap(flat: Reply | undefined): Map<string, string> {
+  const found = new Map<string, string>();
+  eachPair(flat, (field, value) => found.set(field.toString(), value.toString()));
+  return found;
+}

@@ -16,7 +16,13 @@ export function partitionOf(account: string): number {
 
 /** The names of Redis keys. `prefix` separates deployments (and test runs) that share a server. */
 export function keySpace(prefix: string) {
-  const tag = (account: string): string => `${prefix}{${partitionOf(account)}}`;
+  // An account's keys are asked for one after the other: its hash is not worked out for each of them.
+  let last = "";
+  let lastTag = `${prefix}{${partitionOf(last)}}`;
+  const tag = (account: string): string => {
+    if (account !== last) [last, lastTag] = [account, `${prefix}{${partitionOf(account)}}`];
+    return lastTag;
+  };
   return {
     state: (account: string) => `${tag(account)}:s:${account}`,
     totals: (account: string, hour: number) => `${tag(account)}:t:${account}:${hour}`,

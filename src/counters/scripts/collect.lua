@@ -6,16 +6,30 @@
 -- fields and values; its hours where they are others; 0 where it was left.
 local left, answer = tonumber(ARGV[3]), {}
 
+-- By the text that says which meters have a threshold: the fields with their rooms and with themselves. Accounts of one plan have one text.
+local fields_of = {}
+local function marked_fields(marked)
+  local fields = fields_of[marked]
+  if fields then return fields end
+  fields = { names = split(marked, ','), rooms = {}, meters = {} }
+  for i, name in ipairs(fields.names) do fields.rooms[i], fields.meters[i] = 'q:' .. name, 'm:' .. name end
+  fields_of[marked] = fields
+  return fields
+end
+
 -- Thresholds that were reached the quick way, which notes nothing.
 local function note_quick(state, h, marked, crossings)
   -- Loaded by a release that did not write which meters have a threshold: any may.
   if not marked then marked = string.gsub(table.concat(redis.call('HKEYS', state), ','), 'm:', '') end
-  local names, rooms = split(marked, ','), {}
-  for i, name in ipairs(names) do rooms[i] = 'q:' .. name end
-  rooms = redis.call('HMGET', state, unpack(rooms))
-  for i, name in ipairs(names) do
-    local packed = rooms[i] and redis.call('HGET', state, 'm:' .. name)
-    if packed then note_crossing(h, read_meter(packed, rooms[i]), name, crossings) end
+  local fields = marked_fields(marked)
+  local rooms, asked, at = redis.call('HMGET', state, unpack(fields.rooms)), {}, {}
+  for i = 1, #fields.names do
+    if rooms[i] then asked[#asked + 1], at[#at + 1] = fields.meters[i], i end
+  end
+  if #asked == 0 then return end
+  for i, packed in ipairs(redis.call('HMGET', state, unpack(asked))) do
+    local place = at[i]
+    if packed then note_crossing(h, read_meter(packed, rooms[place]), fields.names[place], crossings) end
   end
 end
 
