@@ -1,6 +1,6 @@
 import type { Db } from "../stores/database.ts";
 import type { AnsweredKey, BucketTotal } from "./bucket.ts";
-import { BOOK_ROWS_MAX, bookGauges, bookObjectLevels, bookUsage } from "./ledger-store.ts";
+import { BOOK_ROWS_MAX, bookGauges, bookObjectLevels, bookUsage, type BookedAccount } from "./ledger-store.ts";
 import type { Copies } from "./unbooked.ts";
 
 type BookStep = "usage booked" | "levels booked" | "gauges booked";
@@ -9,21 +9,21 @@ type BookStep = "usage booked" | "levels booked" | "gauges booked";
  * Books totals, sizes, gauges and answered keys, in statements of bounded size. Each is "the latest wins" or "the first stays", so
  * any of them may be repeated. An account's totals and keys stay in one statement: a counted operation must never be booked without
  * the key that keeps it from counting again, nor an answer without what it counted.
- * Answers the accounts whose present epoch must be told of new sums.
+ * Answers the accounts that had totals or keys.
  */
 export async function bookAll(
   db: Db,
   { totals, levels, gauges, keys }: Copies,
   onStep: (step: BookStep) => void = () => {},
-): Promise<string[]> {
-  const outdated = new Set<string>();
-  for (const batch of batches(totals, keys)) for (const account of await bookUsage(db, batch.totals, batch.keys)) outdated.add(account);
+): Promise<BookedAccount[]> {
+  const booked: BookedAccount[] = [];
+  for (const batch of batches(totals, keys)) booked.push(...(await bookUsage(db, batch.totals, batch.keys)));
   onStep("usage booked");
   for (const rows of chunks(levels)) await bookObjectLevels(db, rows);
   onStep("levels booked");
   for (const rows of chunks(gauges)) await bookGauges(db, rows);
   onStep("gauges booked");
-  return [...outdated];
+  return booked;
 }
 
 interface Batch {

@@ -33,7 +33,7 @@ async function bookAccount(db: Db, unbooked: UnbookedTotals, account: string, no
 
 async function bookCopies(db: Db, unbooked: UnbookedTotals, account: string, now: number): Promise<string[]> {
   const copies = unbooked.copiesOf(account);
-  const outdated = await bookAll(db, copies);
+  const booked = await bookAll(db, copies);
   unbooked.forget(account, copies, now - BUCKET_OPEN_MS);
-  return outdated;
+  return booked.filter(({ rose }) => rose).map((b) => b.account);
 }

@@ -12,32 +12,55 @@ const BOOK_GAUGES = loadQuery("book-gauges");
 
 const knownPartitions = new Set<string>();
 
-/**
- * Books totals (none twice) and the idempotency keys of the operations they count, at once or not at all. Answers the accounts whose
- * present epoch must be told of new sums.
- */
-export async function bookUsage(db: Db, totals: readonly BucketTotal[], keys: readonly AnsweredKey[]): Promise<string[]> {
+/** An account's foreign_seq as it stood when its usage was booked; where it rose by that, the present epoch must be told of new sums. */
+export interface BookedAccount {
+  account: string;
+  foreignSeq: number;
+  rose: boolean;
+}
+
+/** Books totals (none twice) and the idempotency keys of the operations they count, at once or not at all. */
+export async function bookUsage(db: Db, totals: readonly BucketTotal[], keys: readonly AnsweredKey[]): Promise<BookedAccount[]> {
   if (totals.length === 0 && keys.length === 0) return [];
+  const { labels, places } = labelled(totals);
   await ensurePartitions(
     db,
-    totals.map((t) => t.bucket),
+    labels.map((l) => l.bucket),
   );
-  const column = <T>(of: (t: BucketTotal) => T): T[] => totals.map(of);
-  const rows = await runQuery<{ account: string }>(db, BOOK_USAGE, [
-    column((t) => t.account),
-    column((t) => iso(t.bucket)),
-    column((t) => t.meter),
-    column((t) => t.service),
-    column((t) => t.namespace),
-    column((t) => String(t.epoch)),
-    column((t) => t.source),
-    column((t) => String(t.quantity)),
+  const rows = await runQuery<{ account: string; foreign_seq: bigint; rose: boolean }>(db, BOOK_USAGE, [
+    [...new Set([...totals, ...keys].map(({ account }) => account))],
+    labels.map((l) => iso(l.bucket)),
+    labels.map((l) => l.meter),
+    labels.map((l) => l.service),
+    labels.map((l) => l.namespace),
+    labels.map((l) => l.epoch),
+    labels.map((l) => l.source),
+    totals.map((t) => t.account),
+    places,
+    totals.map((t) => t.quantity),
     keys.map((k) => k.account),
     keys.map((k) => k.keyHash.toString("base64")),
     keys.map((k) => k.answer.toString("base64")),
     keys.map((k) => iso(k.at)),
   ]);
-  return rows.map((r) => r.account);
+  return rows.map(({ account, foreign_seq, rose }) => ({ account, foreignSeq: Number(foreign_seq), rose }));
+}
+
+/**
+ * All of a total but whose it is and how much, each once, and by total its place among them from 1: a process counts the same few meters
+ * for all accounts, and to send and read them with every row was a fifth of what booking took.
+ */
+function labelled(totals: readonly BucketTotal[]): { labels: BucketTotal[]; places: number[] } {
+  const known = new Map<string, number>();
+  const labels: BucketTotal[] = [];
+  const places = totals.map((total) => {
+    const { epoch, source, bucket, service, namespace, meter } = total;
+    const label = `${epoch}/${source}/${bucket}/${service}/${namespace}/${meter}`;
+    let place = known.get(label);
+    if (place === undefined) known.set(label, (place = labels.push(total)));
+    return place;
+  });
+  return { labels, places };
 }
 
 /** Books object sizes (at most BOOK_ROWS_MAX, no object twice). */
