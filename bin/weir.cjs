@@ -35,6 +35,7 @@ const SCRIPTS = {
   bench: ["test/bench/main.ts"],
   scale: ["test/scale/main.ts"],
   cluster: ["test/cluster/main.ts"],
+  soak: ["test/soak/main.ts"],
   adapters: ["test/adapters/main.ts"],
   example: ["test/adapters/example.ts"],
 };

@@ -29,7 +29,7 @@ import { randomBase62 } from "./kernel/ids.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
 import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
 import { ObjectRequests } from "./ledger/object-requests.ts";
-import { Recall, RECALL_POLL_MS } from "./ledger/recall.ts";
+import { Recall } from "./ledger/recall.ts";
 import type { RollUpReport } from "./ledger/roll-up.ts";
 import type { Reclaimed } from "./ledger/stranded-store.ts";
 import { Dispatcher } from "./notifications/dispatcher.ts";
@@ -133,7 +133,6 @@ export class Engine {
     redis.hot.onRunChange(() => void this.bookOwn().catch(this.#onTrouble));
     this.#every(CATALOG_POLL_MS, () => this.#pollCatalog());
     this.#every(OWN_BOOKING_MS, () => this.bookOwn());
-    this.#every(RECALL_POLL_MS, () => this.#recall.look());
     this.#every(RETELL_MS, async () => void (await Promise.all([this.#events, this.gate.leases].map((o) => o.retell(this.clock.now())))));
   }
 
@@ -225,7 +224,7 @@ export class Engine {
 
   /** Makes this process known to the others; before that it must acknowledge nothing. */
   join(): Promise<void> {
-    return this.#recall.join();
+    return this.#recall.join(this.#onTrouble);
   }
 
   /** Whether requests can be answered now, and what waits to be rolled up. Never throws. */

@@ -6,7 +6,7 @@ import { createForeignCalls, type ForeignCalls } from "./foreign-call.ts";
 import { createLeaseCalls, type LeaseCalls } from "./lease-call.ts";
 import { orNone, readHeader, readMeter, type Header, type MeterCounters } from "./layout.ts";
 import { QuickCalls } from "./quick-calls.ts";
-import { buffer, runScript, script, text } from "./script.ts";
+import { ask, buffer, runScript, script, text } from "./script.ts";
 import { decodeSettle, settleArgs, settleKeys, type Ending, type SettleReply } from "./settle-call.ts";
 
 const CHECK = script("check");
@@ -83,6 +83,8 @@ export interface Counters {
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
   /** Ends an epoch that has nothing unbooked and nothing held; false when it has, or has changed since `changes` was read. */
   close(account: string, epoch: number, changes: number): Promise<boolean>;
+  /** The epoch that was closed in good order before, where none has been opened since; else 0. */
+  closed(account: string): Promise<number>;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
   read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
@@ -117,6 +119,10 @@ export function createCounters(redis: RedisServers, prefix: string): Counters {
     close: async (account, epoch, changes) => {
       const reply: unknown = await runScript(redis, CLOSE, [keys.state(account)], (runId) => [runId, epoch, changes]);
       return Number(reply) === 1;
+    },
+    closed: async (account) => {
+      const key = keys.state(account);
+      return Number((await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")))) ?? 0);
     },
     read: (account, meters) => readSnapshot(redis, keys, account, meters),
   };

@@ -4,7 +4,7 @@ import type { Counters, LoadedAccount } from "../counters/counters.ts";
 import { unavailable, notFound } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
 import { DAY_MS, windowsAt } from "../kernel/window.ts";
-import { hasLived, openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { openEpoch, presentEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
 import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
@@ -39,9 +39,9 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
 
 /** Limits may change between reading them and opening an epoch: of 20 changes at once on a busy machine one met it five times in a row. */
 const OPEN_ATTEMPTS_MAX = 32;
-/** How often, and how far apart, an epoch that Postgres grants nothing is looked at before it is replaced. */
-const UNLIVED_LOOKS = 4;
-const UNLIVED_WAIT_MS = 15;
+/** How often, and how far apart, what another process is most likely about to mend is looked at, before it is taken for lost. */
+const LOOKS = 4;
+const LOOK_WAIT_MS = 15;
 
 /** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
 const OPENED_MAX = 100_000;
@@ -143,8 +143,11 @@ export class AccountLoader {
     // Of a burst's first checks the last to hear "absent" come when the account is there already: a second life would call on every process.
     if (reason === "absent" && (await counters.read(account, []))) return;
     // Everything still on its way to Postgres first: the new epoch's sums must hold it.
-    if (reason !== "absent" || (await hasLived(db, account))) await recall.all();
-    else await bookOwn(db, unbooked, [account], now);
+    const isBooked = reason === "absent" && (await this.#isBooked(account));
+    // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
+    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account))) return;
+    if (isBooked) await bookOwn(db, unbooked, [account], now);
+    else await recall.all();
     if (reason !== "absent") await rollUpAccounts(this.#stores, [account], now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion } = await this.#account(account, now);
@@ -168,6 +171,20 @@ export class AccountLoader {
     throw unavailable("A steady view of the account's limits");
   }
 
+  /** Whether Postgres has all of an account that is not loaded: it never was, or its last life was closed in good order. */
+  async #isBooked(account: string): Promise<boolean> {
+    const last = await presentEpoch(this.#stores.db, account);
+    return last === 0 || last === (await this.#stores.counters.closed(account));
+  }
+
+  async #isInstalledSoon(account: string): Promise<boolean> {
+    for (let look = 0; look < LOOKS; look++) {
+      await sleep(LOOK_WAIT_MS);
+      if (await this.#stores.counters.read(account, [])) return true;
+    }
+    return false;
+  }
+
   /** For an epoch that Redis lives in and Postgres grants nothing: makes it the present one, with the present limits. */
   async reinstate(account: string, epoch: number, now: number): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
@@ -177,8 +194,8 @@ export class AccountLoader {
       if (standing === "present") return this.load(account, "limits", epoch, now);
       if (standing === "outlived") return this.load(account, "lost", epoch, now);
       // Most often another process is about to hand its number back.
-      if (look === UNLIVED_LOOKS) return this.load(account, "unlived", epoch, now);
-      await sleep(UNLIVED_WAIT_MS);
+      if (look === LOOKS) return this.load(account, "unlived", epoch, now);
+      await sleep(LOOK_WAIT_MS);
     }
   }
 

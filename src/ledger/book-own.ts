@@ -1,39 +1,58 @@
 import { HOUR_MS } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
+import { inHalves } from "./in-halves.ts";
 import type { UnbookedTotals } from "./unbooked.ts";
 
 /** Buckets that began longer ago than this grow no more: an hour, and room for clocks that lag. */
 const BUCKET_OPEN_MS = 2 * HOUR_MS;
 
+/** Accounts booked together. One by one each waits for Postgres' disk: a recall of 400 took seconds, and every caller gave up. */
+const ACCOUNTS_PER_BATCH = 200;
+
 // One booking of an account at a time: two could forget the same answered keys twice.
-const running = new WeakMap<UnbookedTotals, Map<string, Promise<string[]>>>();
+const running = new WeakMap<UnbookedTotals, Map<string, Promise<void>>>();
 
 /**
  * Books this process' own copies straight to Postgres and forgets what is closed. The roll-up brings the same totals from Redis,
- * so this is a no-op while Redis lives, and the way nothing is lost when it does not. Answers the accounts to be refreshed.
+ * so this is a no-op while Redis lives, and the way nothing is lost when it does not. Answers the accounts to be refreshed. Rejects where
+ * one could not be booked, when the others are.
  */
 export async function bookOwn(db: Db, unbooked: UnbookedTotals, accounts: readonly string[], now: number): Promise<string[]> {
   const outdated = new Set<string>();
-  for (const account of accounts) {
-    for (const changed of await bookAccount(db, unbooked, account, now)) outdated.add(changed);
+  let fault: Error | null = null;
+  for (let i = 0; i < accounts.length; i += ACCOUNTS_PER_BATCH) {
+    const refused = await inHalves(accounts.slice(i, i + ACCOUNTS_PER_BATCH), (batch) => bookTogether(db, unbooked, batch, now, outdated));
+    fault ??= refused;
   }
+  if (fault) throw fault;
   return [...outdated];
 }
 
-async function bookAccount(db: Db, unbooked: UnbookedTotals, account: string, now: number): Promise<string[]> {
-  const own = running.get(unbooked) ?? new Map<string, Promise<string[]>>();
+async function bookTogether(db: Db, unbooked: UnbookedTotals, accounts: string[], now: number, outdated: Set<string>): Promise<void> {
+  const own = running.get(unbooked) ?? new Map<string, Promise<void>>();
   running.set(unbooked, own);
   // What was acknowledged after the booking under way began is not in it: wait, then book again.
-  while (own.has(account)) await own.get(account)?.catch(() => {});
-  const booking = bookCopies(db, unbooked, account, now).finally(() => own.delete(account));
-  own.set(account, booking);
+  const underWay = (): Promise<void>[] => accounts.flatMap((account) => own.get(account) ?? []);
+  for (let before = underWay(); before.length > 0; before = underWay()) await Promise.allSettled(before);
+  const booking = bookCopies(db, unbooked, accounts, now, outdated).finally(() => {
+    for (const account of accounts) own.delete(account);
+  });
+  for (const account of accounts) own.set(account, booking);
   return booking;
 }
 
-async function bookCopies(db: Db, unbooked: UnbookedTotals, account: string, now: number): Promise<string[]> {
-  const copies = unbooked.copiesOf(account);
-  const booked = await bookAll(db, copies);
-  unbooked.forget(account, copies, now - BUCKET_OPEN_MS);
-  return booked.filter(({ rose }) => rose).map((b) => b.account);
+async function bookCopies(db: Db, unbooked: UnbookedTotals, accounts: string[], now: number, outdated: Set<string>): Promise<void> {
+  const copies = accounts.map((account) => unbooked.copiesOf(account));
+  const together = {
+    totals: copies.flatMap(({ totals }) => totals),
+    levels: copies.flatMap(({ levels }) => levels),
+    gauges: copies.flatMap(({ gauges }) => gauges),
+    keys: copies.flatMap(({ keys }) => keys),
+  };
+  for (const { account, rose } of await bookAll(db, together)) if (rose) outdated.add(account);
+  for (const [i, account] of accounts.entries()) {
+    const booked = copies[i];
+    if (booked) unbooked.forget(account, booked, now - BUCKET_OPEN_MS);
+  }
 }

@@ -11,12 +11,6 @@ export async function openEpoch(db: Db, account: string, limitsVersion: number, 
   return epoch === null ? null : Number(epoch);
 }
 
-/** Whether the account was ever loaded: then Redis has lost it, and others may hold usage of it. */
-export async function hasLived(db: Db, account: string): Promise<boolean> {
-  const row = await reachPostgres(db.selectFrom("accounts").select("epoch").where("account", "=", account).executeTakeFirst());
-  return (row?.epoch ?? 0n) > 0n;
-}
-
 /** Hands back an epoch that was opened but never installed, so that the present one stays the account's epoch. */
 export async function yieldEpoch(db: Db, account: string, unused: number, present: number): Promise<void> {
   await reachPostgres(

@@ -1,10 +1,10 @@
 import { unavailable } from "../kernel/errors.ts";
-import { monotonicMs, sleep } from "../kernel/clock.ts";
+import { every, monotonicMs, sleep } from "../kernel/clock.ts";
 import type { Db } from "../stores/database.ts";
 import { lastRecall, removeSource, reportSource, startRecall, unheardSources } from "./recall-store.ts";
 
 /** How often a process looks whether it is called on: what a loss of Redis adds to the first check after it. */
-export const RECALL_POLL_MS = 50;
+const POLL_MS = 50;
 /** How often a process shows that it lives when nobody calls. */
 const ALIVE_EVERY_MS = 1_000;
 const ANSWER_POLL_MS = 15;
@@ -27,6 +27,8 @@ export class Recall {
   readonly #bookOwn: () => Promise<void>;
   #heard = 0;
   #reportedAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  #looking: Promise<void> = Promise.resolve();
   #running: Running | null = null;
   #next: Promise<Running> | null = null;
   /** Rises with every recall that this process has answered: an answer of Redis from before must no longer be passed on. */
@@ -38,15 +40,16 @@ export class Recall {
     this.#bookOwn = bookOwn;
   }
 
-  /** Makes this process known. Call it before the first check is answered. */
-  async join(): Promise<void> {
+  /** Makes this process known, and answers the others from here on. Call it before the first check is answered. */
+  async join(onTrouble: (error: unknown) => void): Promise<void> {
     // First known, then told what was called: nothing is called in between that this process would not hear of.
     await reportSource(this.#db, this.#source, 0);
-    await this.look();
+    await this.#look();
+    this.#timer = every(POLL_MS, () => (this.#looking = this.#look()), onTrouble);
   }
 
   /** Answers what others call for, and shows that this process lives. */
-  async look(): Promise<void> {
+  async #look(): Promise<void> {
     const seq = await lastRecall(this.#db);
     if (seq > this.#heard) await this.#whileAlive(this.#answer(seq));
     else if (monotonicMs() - this.#reportedAt < ALIVE_EVERY_MS) return;
@@ -63,9 +66,15 @@ export class Recall {
     if (first === "late") throw unavailable("Every process of Weir");
   }
 
-  /** Takes this process out: it has booked everything and acknowledges nothing more. */
-  leave(): Promise<void> {
-    return removeSource(this.#db, this.#source);
+  /**
+   * Takes this process out: it has booked everything and acknowledges nothing more. Until then it answers: one that closed its epochs for
+   * two seconds and was silent kept the others from loading those very accounts, which was a 503 for each.
+   */
+  async leave(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    // One that is under way would make it known again.
+    await this.#looking.catch(() => {});
+    await removeSource(this.#db, this.#source);
   }
 
   #begin(): Promise<Running> {

@@ -5,6 +5,7 @@ import { limbs } from "../counters/layout.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
 import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
+import { inHalves } from "./in-halves.ts";
 import { foreignSeqs } from "./ledger-store.ts";
 import type { Copies } from "./unbooked.ts";
 
@@ -56,34 +57,18 @@ async function rollUpServer(stores: RollUpStores, dirty: string[], now: number, 
   );
   const lane = async (): Promise<void> => {
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
-      await rollUpTogether(stores, batch, now, report);
+      const fault = await inHalves(batch, async (accounts) => {
+        const part = await rollUpAccounts(stores, accounts, now);
+        report.accounts += part.accounts;
+        report.rows += part.rows;
+        report.outdated.push(...part.outdated);
+      });
+      report.fault ??= fault;
     }
   };
   const ends = await Promise.allSettled(Array.from({ length: BATCHES_AT_ONCE }, lane));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
-
-/** Accounts in one batch, or, where the ledger refuses something of it, each half by itself: what ails one account is no other's. */
-async function rollUpTogether(stores: RollUpStores, accounts: string[], now: number, report: RollUpReport): Promise<void> {
-  try {
-    const part = await rollUpAccounts(stores, accounts, now);
-    report.accounts += part.accounts;
-    report.rows += part.rows;
-    report.outdated.push(...part.outdated);
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    if (accounts.length === 1) {
-      report.fault ??= error;
-      return;
-    }
-    const middle = Math.ceil(accounts.length / 2);
-    for (const half of [accounts.slice(0, middle), accounts.slice(middle)]) await rollUpTogether(stores, half, now, report);
-  }
-}
-
-/** Postgres' classes 22 and 23: it is there, and does not take these data. */
-const isRefusal = (error: unknown): error is Error =>
-  error instanceof Error && "code" in error && typeof error.code === "string" && /^2[23]\w{3}$/.test(error.code);
 
 const readings = new WeakMap<Db, Set<Promise<unknown>>>();
 

@@ -1,5 +1,5 @@
-import { checkInvariants } from "../../src/ledger/invariants.ts";
-import { iso, windowsAt, type Period } from "../../src/kernel/window.ts";
+import { iso, type Period } from "../../src/kernel/window.ts";
+import { bookedOf, brokenInvariants, overLimits, strandedOf, sum, type Booked, type Limit } from "../support/booked.ts";
 import { SKEW_MS, type Stage } from "./stage.ts";
 import type { Known, Traffic } from "./traffic.ts";
 
@@ -8,17 +8,10 @@ const FREE_LIMITS: readonly Limit[] = [
   { meter: "state_requests", period: "day", limit: 100_000 },
   { meter: "state_sqlite_rows_written", period: "day", limit: 100_000 },
 ];
-const CALENDAR = { anchorDay: 1, timezone: "UTC" };
 /** src/gate/granter.ts: a grant is a hundredth of its limit, and at least 100 units, or what the callers of one moment want. */
 const CHUNKS_PER_LIMIT = 100;
 const CHUNK_MIN = 100;
 const CALLERS_AT_ONCE = 16;
-
-export interface Limit {
-  meter: string;
-  period: Period;
-  limit: number;
-}
 
 export interface Tenant {
   account: string;
@@ -43,12 +36,6 @@ export interface Judgement {
   /** Units granted to dead lives of Redis and neither spent nor freed. */
   stranded: number;
   violations: string[];
-}
-
-interface Booked {
-  meter: string;
-  bucket: Date;
-  quantity: bigint;
 }
 
 /** Holds the ledger against what the callers know. Everything must be healed and booked. */
@@ -79,14 +66,13 @@ export async function judge(facts: {
     if (entry.outcome === "denied") judgement.denied += 1;
   }
   for (const tenant of tenants) {
-    const booked = await stage.sql<Booked[]>`
-      select meter, bucket, sum(quantity)::bigint as quantity from usage_buckets where account = ${tenant.account} group by meter, bucket`;
+    const booked = await bookedOf(stage.sql, tenant.account);
     holdAgainstCallers(tenant, booked, traffic.known, split, judgement);
     holdAgainstLimits(tenant, booked, judgement);
     await holdStranded(stage, tenant, losses, judgement);
     await holdAgainstReport(stage, traffic, tenant, booked, judgement);
   }
-  for (const found of await invariantViolations(stage)) violations.push(found);
+  violations.push(...(await brokenInvariants(stage.db, Math.ceil(stage.now) + SKEW_MS)));
   return judgement;
 }
 
@@ -124,29 +110,16 @@ function holdAgainstCallers(
 const limitsOf = (tenant: Tenant): readonly Limit[] => (tenant.plan === "free" ? [...tenant.caps, ...FREE_LIMITS] : tenant.caps);
 
 function holdAgainstLimits(tenant: Tenant, booked: readonly Booked[], judgement: Judgement): void {
-  for (const { meter, period, limit } of limitsOf(tenant)) {
-    const rows = booked.filter((row) => row.meter === meter);
-    const byWindow = Map.groupBy(rows, (row) => windowsAt(row.bucket.getTime(), CALENDAR)[period].start);
-    for (const [start, inWindow] of byWindow) {
-      const over = sum(inWindow) - limit;
-      if (over <= 0) continue;
-      judgement.overshoot += over;
-      judgement.violations.push(`${tenant.account} ${meter} per ${period} from ${iso(start)}: ${limit + over} of ${limit}`);
-    }
+  for (const { meter, period, limit, start, over } of overLimits(booked, limitsOf(tenant))) {
+    judgement.overshoot += over;
+    judgement.violations.push(`${tenant.account} ${meter} per ${period} from ${iso(start)}: ${limit + over} of ${limit}`);
   }
 }
 
 async function holdStranded(stage: Stage, tenant: Tenant, losses: number, judgement: Judgement): Promise<void> {
-  for (const { meter, period, limit } of limitsOf(tenant)) {
-    const length = period === "day" ? "1 day" : "1 month";
-    const rows = await stage.sql<{ stranded: bigint; start: Date }[]>`
-      select g.window_start as start, coalesce(sum(greatest(0, g.granted - coalesce((
-        select sum(u.quantity) from usage_buckets u
-        where u.account = g.account and u.meter = g.meter and u.epoch = g.epoch and u.bucket >= g.window_start and u.bucket < g.window_start + ${length}::interval
-      ), 0))), 0)::bigint as stranded
-      from grants g join accounts a using (account)
-      where g.account = ${tenant.account} and g.meter = ${meter} and g.period = ${period} and g.sealed_at is null and g.epoch <> a.epoch
-      group by g.window_start`;
+  for (const of of limitsOf(tenant)) {
+    const { meter, period, limit } = of;
+    const rows = await strandedOf(stage.sql, tenant.account, of);
     // One grant, asked for when what was left of the one before did not do for those who asked: that rest is lost with it.
     const chunk = Math.max(CHUNK_MIN, Math.ceil(limit / CHUNKS_PER_LIMIT)) + CALLERS_AT_ONCE * tenant.quantity;
     for (const row of rows) {
@@ -190,13 +163,3 @@ async function holdAgainstReport(
     }
   }
 }
-
-/** What the queries of sql/checks find. */
-async function invariantViolations(stage: Stage): Promise<string[]> {
-  const results = await checkInvariants(stage.db, Math.ceil(stage.now) + SKEW_MS);
-  return results
-    .filter(({ violations, finished }) => violations.length > 0 || !finished)
-    .map((r) => `sql/checks/${r.check}: ${JSON.stringify(r.violations.slice(0, 3))}`);
-}
-
-const sum = (rows: readonly Booked[]): number => rows.reduce((total, row) => total + Number(row.quantity), 0);

@@ -3,7 +3,7 @@ import { RedisNode } from "./redis-node.ts";
 
 const PRIMARIES = 3;
 const SLOTS = 16_384;
-/** A primary that is silent this long is replaced: short, since every fault waits for it. */
+/** A primary that is silent this long is replaced, unless told: short, since every fault waits for it. */
 const NODE_TIMEOUT_MS = 1_000;
 const SETTLE_TIME_LIMIT_MS = 30_000;
 const KEYS_AT_ONCE = 500;
@@ -18,10 +18,10 @@ interface Member {
 export class TestCluster {
   readonly #members: Member[] = [];
 
-  static async start(dataDir: string): Promise<TestCluster> {
+  static async start(dataDir: string, nodeTimeoutMs = NODE_TIMEOUT_MS): Promise<TestCluster> {
     const cluster = new TestCluster();
     // Without a file, as the server it stands in for: what a node acknowledged lives as long as the node, or its replica.
-    const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--appendonly", "no"];
+    const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs), "--appendonly", "no"];
     settings.push("--cluster-require-full-coverage", "no");
     for (let i = 0; i < PRIMARIES * 2; i++) {
       const node = await RedisNode.start(dataDir, settings);

@@ -108,7 +108,7 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
-local writes, rooms, gauges, counters, marked = {}, { 'g' }, {}, {}, {}
+local writes, gone, gauges, counters, marked = {}, { 'g', 'closed' }, {}, {}, {}
 at_arg = 18
 for _ = 1, tonumber(ARGV[4]) do
   local name, gauge, level, arg = ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
@@ -121,7 +121,7 @@ for _ = 1, tonumber(ARGV[4]) do
   end
   writes[#writes + 1] = 'm:' .. name
   writes[#writes + 1] = pack_meter(m)
-  rooms[#rooms + 1] = 'q:' .. name
+  gone[#gone + 1] = 'q:' .. name
   if not gauge and (m[MARK] ~= NONE or m[PERIOD_SLOTS + MARK] ~= NONE) then marked[#marked + 1] = name end
   if gauge then gauges[ARGV[at_arg]] = m else counters[ARGV[at_arg]] = m end
   at_arg = at_arg + 11
@@ -153,5 +153,5 @@ writes[#writes + 1] = table.concat(marked, ',')
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
 redis.call('HSET', KEYS[1], unpack(writes))
-redis.call('HDEL', KEYS[1], unpack(rooms))
+redis.call('HDEL', KEYS[1], unpack(gone))
 return { 1, int(h[H_EPOCH]) }

@@ -1,0 +1,61 @@
+import postgres from "postgres";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { openTestEngine, type TestEngine } from "../../support/engine.ts";
+
+let t: TestEngine;
+let sql: postgres.Sql;
+beforeAll(async () => {
+  t = await openTestEngine();
+  sql = postgres(t.stack.databaseUrl, { max: 2, onnotice: () => {} });
+});
+afterAll(async () => {
+  await sql.end();
+  await t.stop();
+});
+
+const recalls = async (): Promise<number> => Number((await sql<{ seq: string }[]>`select seq from recalls`)[0]?.seq ?? 0);
+const used = async (account: string): Promise<number> => (await t.engine.usage(account)).usage.meters.day["log_events"] ?? 0;
+
+it("an account that a stopped process had opened is loaded by another without a call on any, with all that was counted", async () => {
+  const other = await t.another();
+  const accounts = await Promise.all(Array.from({ length: 5 }, () => t.newAccount("free")));
+  const log = { usage: { log_events: 3 }, idempotencyKey: "once" };
+  const decided = await Promise.all(accounts.map((account) => other.gate.check({ account, ...log }, t.clock.now())));
+  await other.close();
+  const before = await recalls();
+  // Asked for again elsewhere, each key is known and counts once.
+  const again = await Promise.all(accounts.map((account) => t.check({ account, ...log })));
+  expect(again.map(({ decisionId }) => decisionId)).toEqual(decided.map(({ decisionId }) => decisionId));
+  for (const account of accounts) expect(await used(account)).toBe(3);
+  expect(await recalls()).toBe(before);
+});
+
+it("an account that was lost after that is not taken for one that was closed", async () => {
+  const [first, account] = [await t.another(), await t.newAccount()];
+  await first.gate.check({ account, usage: { log_events: 1 } }, t.clock.now());
+  await first.close();
+  await t.check({ account, usage: { log_events: 1 } });
+  await t.stack.loseRedis();
+  const before = await recalls();
+  await t.check({ account, usage: { log_events: 1 } });
+  expect(await recalls()).toBe(before + 1);
+  expect(await used(account)).toBe(3);
+});
+
+it("a process that takes long to close its epochs keeps no other waiting", async () => {
+  const [other, account] = [await t.another(), await t.newAccount("free")];
+  await other.gate.check({ account, usage: { log_events: 1 } }, t.clock.now());
+  let closed: Promise<void> = Promise.resolve();
+  await sql.begin(async (held) => {
+    // Whoever seals what the account was granted waits for this.
+    await held`select * from grants where account = ${account} for update`;
+    closed = other.close();
+    await expect
+      .poll(async () => (await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'sealed_at'`).length)
+      .toBe(1);
+    await t.engine.reclaim(await t.newAccount());
+  });
+  await closed;
+  const sources = await sql`select source from sources where seen_at > clock_timestamp() - interval '3 seconds'`;
+  expect(sources).toHaveLength(1);
+});
