@@ -41,6 +41,8 @@ export interface Config {
   invoiceGraceHours: number;
   /** After so many whole months hours of usage are summed by day, and months let go; null: never. */
   retention: { hoursKeptMonths: number | null; ledgerKeptMonths: number | null };
+  /** Accounts whose plain checks are spread over several slots of a Redis Cluster → over how many. */
+  hotAccounts: ReadonlyMap<string, number>;
   /** Who collects what is billed; null: nobody is told. */
   payments: PaymentConfig | null;
 }
@@ -133,6 +135,9 @@ const METER_NAMES = /^[a-z][a-z0-9_]{0,63}=[^\s=,]{1,100}(?:,[a-z][a-z0-9_]{0,63
 /** 100 pairs of the longest. */
 const METER_NAMES_LENGTH_MAX = 16_600;
 
+const HOT_PAIRS = /^[\w.:-]{1,64}=(?:[2-9]|1[0-6])(?:,[\w.:-]{1,64}=(?:[2-9]|1[0-6])){0,99}$/;
+const hotAccounts = z.string().regex(HOT_PAIRS, "must be pairs of an account and its 2 to 16 slots, such as acme=4,globex=8");
+
 /** A key of Stripe's, or a secret that it signs with. */
 const stripeSecret = (example: string) =>
   z
@@ -182,6 +187,7 @@ const SCHEMA = z
     WEIR_INVOICE_GRACE_HOURS: wholeNumber(GRACE_HOURS_MAX).default(24),
     WEIR_HOURS_KEPT_MONTHS: keptMonths(HOURS_KEPT_MONTHS_MIN),
     WEIR_LEDGER_KEPT_MONTHS: keptMonths(LEDGER_KEPT_MONTHS_MIN),
+    WEIR_HOT_ACCOUNTS: hotAccounts.optional(),
     WEIR_PAYMENTS: z.enum(["manual", "stripe"], "must be manual or stripe").optional(),
     WEIR_PAYMENTS_FROM: z.iso.datetime("must be an instant such as 2026-12-01T00:00:00Z").optional(),
     WEIR_STRIPE_SECRET_KEY: stripeSecret("sk_live_… or rk_live_…"),
@@ -275,9 +281,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     admin: found.WEIR_ADMIN_PORT === undefined ? null : { host: found.WEIR_ADMIN_HOST, port: found.WEIR_ADMIN_PORT },
     invoiceGraceHours: found.WEIR_INVOICE_GRACE_HOURS,
     retention: { hoursKeptMonths: found.WEIR_HOURS_KEPT_MONTHS ?? null, ledgerKeptMonths: found.WEIR_LEDGER_KEPT_MONTHS ?? null },
+    hotAccounts: slotsIn(found.WEIR_HOT_ACCOUNTS),
     payments: paymentsIn(found),
   };
 }
+
+const slotsIn = (pairs = ""): Config["hotAccounts"] =>
+  new Map([...pairs.matchAll(/([^,=]+)=(\d+)/g)].map(([, account = "", slots]) => [account, Number(slots)]));
 
 function paymentsIn(found: z.infer<typeof SCHEMA>): PaymentConfig | null {
   const { WEIR_PAYMENTS: provider, WEIR_STRIPE_SECRET_KEY: secretKey, WEIR_STRIPE_WEBHOOK_SECRET: webhookSecret } = found;

@@ -113,8 +113,8 @@ export class Engine {
     this.objectRequests = new ObjectRequests(postgres.db, unbooked.source, this.#onTrouble);
     const copies = { unbooked, objectRequests: this.objectRequests };
     const own = { db: postgres.db, ...copies, recall: this.#recall, catalog: this, storageMeter: STORAGE_METER, tellCrossings };
-    this.#stores = { ...own, counters: createCounters(redis.hot, prefix) };
-    this.#background = { ...own, counters: createCounters(redis.background, prefix) };
+    this.#stores = { ...own, counters: createCounters(redis.hot, prefix, options.hotAccounts) };
+    this.#background = { ...own, counters: createCounters(redis.background, prefix, options.hotAccounts) };
     this.#loader = new AccountLoader(this.#stores);
     const { clock, objectRequests } = this;
     this.#booking = new Booking({ stores: this.#background, loader: this.#loader, objectRequests, clock, onTrouble: this.#onTrouble });

@@ -68,7 +68,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
-  const { database, invoiceGraceHours, retention, payments } = config;
+  const { database, invoiceGraceHours, retention, hotAccounts, payments } = config;
   const outbox = outboxOptions(config);
   const engine = await connect({
     ...ground,
@@ -78,6 +78,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     outbox,
     invoiceGraceHours,
     retention,
+    hotAccounts,
     payments,
   });
   closers.push(() => engine.close());

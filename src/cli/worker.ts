@@ -12,7 +12,7 @@ const DRAIN_TIME_LIMIT_MS = 10_000;
 /** `weir worker`: runs jobs, and serves nothing, until it is told to stop. Those of State's own run where State is. */
 export async function work(concurrency: number | undefined): Promise<void> {
   const config = readConfig(process.env);
-  const { databaseUrl, database, redisUrl, invoiceGraceHours, retention, payments } = config;
+  const { databaseUrl, database, redisUrl, invoiceGraceHours, retention, hotAccounts, payments } = config;
   if (databaseUrl === null || redisUrl === null) {
     say("a worker works for a Weir that runs: set DATABASE_URL, and REDIS_URL or REDIS_CLUSTER_NODES, to its stores.");
     process.exit(EXIT.usage);
@@ -28,6 +28,7 @@ export async function work(concurrency: number | undefined): Promise<void> {
     outbox,
     invoiceGraceHours,
     retention,
+    hotAccounts,
     payments,
   });
   const jobs = await startJobs({ engine, state: null, redisUrl, queueName: QUEUE_NAME, onTrouble, concurrency });

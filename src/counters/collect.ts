@@ -2,6 +2,7 @@ import { unavailable, WeirError } from "../kernel/errors.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import type { RedisConnection } from "../stores/redis.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
+import { accountOf } from "./branch-names.ts";
 import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readCrossings, type Crossing } from "./crossing.ts";
 import { readHeader } from "./layout.ts";
@@ -29,11 +30,13 @@ const FORGOTTEN_PER_ACCOUNT = 32;
 /** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
 const HOUR_KEPT_MS = 2 * HOUR_MS;
 
-/** One account's unbooked totals, as read, with the marks that tell whether it has changed since. */
+/** What one account, or one branch of a hot one, has unbooked, as read, with the marks that tell whether it has changed since. */
 export interface Collected {
+  /** Its name in Redis. */
+  name: string;
   account: string;
   changes: number;
-  /** The sums Redis was told last (accounts.foreign_seq); null where the account is not loaded. */
+  /** The sums Redis was told last (accounts.foreign_seq); null where the account is not loaded, and of a branch, which is told none. */
   foreignSeq: number | null;
   /** Field `epoch/source/bucket/service/namespace/meter` → quantity; the source is a process or a lease. */
   totals: Map<string, number>;
@@ -128,9 +131,9 @@ export async function rolledUpAt(redis: RedisServers, keys: KeySpace): Promise<n
   return noted === null ? null : Number(noted);
 }
 
-/** An account to be read, with the receiving hours it is thought to have, as Redis writes them. */
+/** An account or branch to be read, with the receiving hours it is thought to have, as Redis writes them. */
 interface Look {
-  account: string;
+  name: string;
   hours: string;
   /** How often they were others. */
   misses: number;
@@ -141,14 +144,14 @@ interface Look {
  * booked apart. A script is told its keys, so first each is thought to have the present hour alone; one that has others says which, and
  * is read by the next call, which may find that one more has begun.
  */
-export async function collect(redis: RedisServers, keys: KeySpace, accounts: string[], now: number): Promise<Collected[]> {
+export async function collect(redis: RedisServers, keys: KeySpace, names: string[], now: number): Promise<Collected[]> {
   const found: Collected[] = [];
   const present = `${now - (now % HOUR_MS)},`;
-  let looks: Look[] = accounts.map((account) => ({ account, hours: present, misses: 0 }));
+  let looks: Look[] = names.map((name) => ({ name, hours: present, misses: 0 }));
   // Each call reads at least its first account, or learns its hours: no more rounds than accounts and attempts.
   while (looks.length > 0) {
     const again: Look[] = [];
-    const groups = groupsBySlot(looks, ({ account }) => redis.slotOf(keys.state(account)), BATCH_MAX);
+    const groups = groupsBySlot(looks, ({ name }) => redis.slotOf(keys.state(name)), BATCH_MAX);
     const asked = looks;
     await Promise.all(
       groups.map(async (places) => {
@@ -156,7 +159,7 @@ export async function collect(redis: RedisServers, keys: KeySpace, accounts: str
         const reply = await readBatch(redis, keys, batch);
         batch.forEach((look, i) => {
           const answer = reply[i];
-          if (Array.isArray(answer)) found.push(collected(look.account, answer, hoursOf(look), now));
+          if (Array.isArray(answer)) found.push(collected(look.name, answer, hoursOf(look), now));
           else again.push(typeof answer === "number" ? look : { ...look, hours: text(answer), misses: look.misses + 1 });
         });
       }),
@@ -171,20 +174,15 @@ const hoursOf = ({ hours }: Look): number[] => hours.split(",").filter(Boolean).
 
 function readBatch(redis: RedisServers, keys: KeySpace, batch: readonly Look[]): Promise<Reply[]> {
   const ofBatch = batch.flatMap((look) => {
-    const { account } = look;
-    const totals = hoursOf(look).map((hour) => keys.totals(account, hour));
-    return [keys.state(account), keys.changedObjects(account), keys.keysToBook(account), keys.crossings(account), ...totals];
+    const { name } = look;
+    const totals = hoursOf(look).map((hour) => keys.totals(name, hour));
+    return [keys.state(name), keys.changedObjects(name), keys.keysToBook(name), keys.crossings(name), ...totals];
   });
   const args = batch.flatMap((look) => [look.hours, hoursOf(look).length]);
   return runScript(redis, COLLECT, ofBatch, () => [OBJECTS_MAX, KEYS_MAX, READ_MAX, ...args]);
 }
 
-function collected(
-  account: string,
-  [packed, limits, objects, answered, noted, ...hashes]: Reply[],
-  hours: number[],
-  now: number,
-): Collected {
+function collected(name: string, [packed, limits, objects, answered, noted, ...hashes]: Reply[], hours: number[], now: number): Collected {
   const crossings = textMap(noted);
   const header = buffer(packed).length > 0 ? readHeader(buffer(packed)) : null;
   const totals = new Map<string, number>();
@@ -199,10 +197,12 @@ function collected(
     // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
     else eachTotal(field, Number(value), add);
   }
+  const account = accountOf(name);
   return {
+    name,
     account,
     changes: header?.changes ?? 0,
-    foreignSeq: header?.foreignSeq ?? null,
+    foreignSeq: header !== null && name === account ? header.foreignSeq : null,
     totals,
     gauges,
     objects: textMap(objects),
@@ -215,7 +215,7 @@ function collected(
 
 /** Lets go of what is booked now. Accounts that changed meanwhile stay dirty. */
 export async function markBooked(redis: RedisServers, keys: KeySpace, booked: readonly Collected[]): Promise<void> {
-  const slotOf = ({ account }: Collected): number => redis.slotOf(keys.state(account));
+  const slotOf = ({ name }: Collected): number => redis.slotOf(keys.state(name));
   await Promise.all(
     groupsBySlot(booked, slotOf, BATCH_MAX, weightOf).map((places) => {
       const batch = places.flatMap((place) => booked[place] ?? []);
@@ -230,17 +230,17 @@ export async function markBooked(redis: RedisServers, keys: KeySpace, booked: re
 const weightOf = ({ objects, keys, crossings }: Collected): number =>
   1 + (objects.size + keys.length + crossings.size) / FORGOTTEN_PER_ACCOUNT;
 
-const bookedKeys = (keys: KeySpace, { account, closedHours }: Collected): string[] => [
-  keys.state(account),
-  keys.changedObjects(account),
-  keys.keysToBook(account),
-  keys.dirtyOf(account),
-  keys.crossings(account),
-  ...closedHours.map((hour) => keys.totals(account, hour)),
+const bookedKeys = (keys: KeySpace, { name, closedHours }: Collected): string[] => [
+  keys.state(name),
+  keys.changedObjects(name),
+  keys.keysToBook(name),
+  keys.dirtyOf(name),
+  keys.crossings(name),
+  ...closedHours.map((hour) => keys.totals(name, hour)),
 ];
 
-const bookedArgs = ({ account, changes, objects, keys, crossings, closedHours }: Collected): ScriptArg[] => [
-  account,
+const bookedArgs = ({ name, changes, objects, keys, crossings, closedHours }: Collected): ScriptArg[] => [
+  name,
   changes,
   objects.size,
   keys.length,

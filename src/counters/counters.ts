@@ -1,5 +1,7 @@
 import type { Period, Window } from "../kernel/window.ts";
 import type { RedisServers } from "../stores/redis-servers.ts";
+import { BranchCalls, type HotAccounts } from "./branch-calls.ts";
+import { Branches } from "./branches.ts";
 import { keySpace, type KeySpace } from "./keys.ts";
 import { checkArgs, checkKeys, decodeCheck, type CheckReply, type Operation } from "./check-call.ts";
 import { createForeignCalls, type ForeignCalls } from "./foreign-call.ts";
@@ -73,6 +75,8 @@ export interface Counters {
   check(operation: Operation): Promise<CheckReply>;
   /** The shortest way, for what nothing stands in the way of. */
   readonly quick: QuickCalls;
+  /** Of accounts that are spread over several slots. */
+  readonly branches: Branches;
   /** Installs a new epoch (`replaces`: the epoch of this run it may replace, or 0) or refreshes the present one. */
   load(account: LoadedAccount, kind: "open" | "refresh", replaces: number): Promise<{ installed: boolean; epoch: number }>;
   settle(ending: Ending): Promise<SettleReply>;
@@ -90,12 +94,13 @@ export interface Counters {
 }
 
 /** The calls to the scripts, over one connection to each server; every key begins with `prefix`. */
-export function createCounters(redis: RedisServers, prefix: string): Counters {
+export function createCounters(redis: RedisServers, prefix: string, hot: HotAccounts = new Map()): Counters {
   const keys = keySpace(prefix);
   return {
     keys,
     redis,
     quick: new QuickCalls(redis),
+    branches: new Branches(new BranchCalls(redis, keys, hot)),
     check: async (operation) =>
       decodeCheck(operation, await runScript(redis, CHECK, checkKeys(keys, operation), (runId) => checkArgs(runId, operation))),
     load: async (loaded, kind, replaces) => {

@@ -1,4 +1,5 @@
 import { DAY_MS } from "../kernel/window.ts";
+import { BRANCH_MARK, partitionOfBranch } from "./branch-names.ts";
 
 /**
  * Hash tags of the key space. All keys of an account, and the dirty set it is marked in, carry the tag of the account's
@@ -6,15 +7,20 @@ import { DAY_MS } from "../kernel/window.ts";
  * roll-up asks 128 sets in one pipeline (docs/decisions/0001).
  */
 export const PARTITIONS = 128;
+const BRANCH_MARK_CODE = BRANCH_MARK.charCodeAt(0);
 
-/** FNV-1a: cheap, even, and the same in every process and release. */
-export function partitionOf(account: string): number {
+/** FNV-1a: cheap, even, and the same in every process and release. Of a branch (`branch-names.ts`): the one far from its account's. */
+export function partitionOf(name: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < account.length; i++) hash = Math.imul(hash ^ account.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code === BRANCH_MARK_CODE) return partitionOfBranch((hash >>> 0) % PARTITIONS, Number(name.slice(i + 1)), PARTITIONS);
+    hash = Math.imul(hash ^ code, 0x01000193);
+  }
   return (hash >>> 0) % PARTITIONS;
 }
 
-/** The names of Redis keys. `prefix` separates deployments (and test runs) that share a server. */
+/** The names of Redis keys, of accounts and of their branches. `prefix` separates deployments (and test runs) that share a server. */
 export function keySpace(prefix: string) {
   // An account's keys are asked for one after the other: its hash is not worked out for each of them.
   let last = "";

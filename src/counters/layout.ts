@@ -1,3 +1,4 @@
+import type { Period } from "../kernel/window.ts";
 import { QUANTITY_MAX } from "../kernel/quantity.ts";
 
 /** Reads what scripts/prelude.lua packs: little-endian doubles, −1 for "none". */
@@ -101,6 +102,12 @@ function readPeriod(packed: Buffer, offset: number): PeriodCounters {
 }
 
 const orNull = (n: number): number | null => (n === NONE ? null : n);
+
+/** Without what a hot account's home holds for its branches: it is not used, and nobody has reserved it. */
+export const withoutLent = ({ day, month }: MeterCounters, lent: Record<Period, number>): MeterCounters => ({
+  day: { ...day, held: Math.max(0, day.held - lent.day) },
+  month: { ...month, held: Math.max(0, month.held - lent.month) },
+});
 
 /** −1 for null: how the scripts are told that there is none. */
 export const orNone = (n: number | null): number => n ?? NONE;

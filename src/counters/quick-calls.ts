@@ -30,8 +30,9 @@ export interface QuickOperation {
 /** Who waits for an operation. Told once, by one of the last three; none of them may throw. */
 export interface Asker {
   /**
-   * The name this process counts under now. Asked as late as a call is sent, and of one for all: it may have been renewed while they were
-   * in line, and a quantity copied under another name than Redis counted it under would be booked twice once Redis is lost.
+   * The name this process counts under now. Asked as late as a call is sent, of one for all that are counted as one: it may have been
+   * renewed while they were in line, and a quantity copied under another name than Redis counted it under would be booked twice once
+   * Redis is lost.
    */
   source(): string;
   /** `rooms`: what each meter has left, in the shape's order. `source`: the name it was counted under. */
@@ -143,35 +144,34 @@ async function sendBatch(connection: RedisConnection, batch: readonly Group[]): 
   const runId = connection.runId();
   const known = batch.filter(([first]) => first.operation.runId === runId);
   for (const group of batch) if (group[0].operation.runId !== runId) notCounted(group);
-  const [first] = known;
-  if (!first) return;
-  const source = first[0].asker.source();
-  const { keys, args } = written(known, source);
+  if (known.length === 0) return;
+  const sources = known.map(([first]) => first.asker.source());
+  const { keys, args } = written(known, sources);
   const reply = await evaluate(connection, QUICK, keys, args);
   let at = 0;
-  for (const group of known) {
+  known.forEach((group, i) => {
     if (Number(reply[at++]) === 1) {
-      counted(group, reply, at, source);
+      counted(group, reply, at, sources[i] ?? "");
       at += group[0].operation.shape.meters.length;
     } else {
       notCounted(group);
     }
-  }
+  });
 }
 
 /** Each shape once, then the groups by its number. */
-function written(groups: readonly Group[], source: string): { keys: string[]; args: ScriptArg[] } {
+function written(groups: readonly Group[], sources: readonly string[]): { keys: string[]; args: ScriptArg[] } {
   const shapes = new Map<Shape, number>();
   const keys: string[] = [];
   const rows: ScriptArg[] = [];
-  for (const group of groups) {
+  groups.forEach((group, i) => {
     const [{ operation }] = group;
     const { stateKey, totalsKey, shape, leave } = operation;
     let number = shapes.get(shape);
     if (number === undefined) shapes.set(shape, (number = shapes.size + 1));
     keys.push(stateKey, totalsKey);
-    rows.push(number, group.length, leave, operation.label(source));
-  }
+    rows.push(number, group.length, leave, operation.label(sources[i] ?? ""));
+  });
   const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
   return { keys, args: [shapes.size, ...named, ...rows] };
 }

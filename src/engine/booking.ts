@@ -26,7 +26,8 @@ export class Booking {
     const { stores, loader, clock } = this.#parts;
     const now = clock.now();
     const present = await stores.counters.read(account, []);
-    if (present && !present.header.dirty) return;
+    // A branch may have what its home has not.
+    if (present && !present.header.dirty && !stores.counters.branches.isHot(account)) return;
     const own = await bookOwn(stores.db, stores.unbooked, [account], now);
     const { outdated } = await rollUpAccounts(stores, [account], now);
     if (own.length + outdated.length > 0) await loader.refresh(account, now);

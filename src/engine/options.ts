@@ -22,6 +22,8 @@ export interface EngineOptions {
   redisTimeoutMs?: number;
   /** Separates deployments that share a Redis. */
   redisPrefix?: string;
+  /** Accounts whose plain checks are spread over several slots of a Redis Cluster → over how many; the same in every process. */
+  hotAccounts?: ReadonlyMap<string, number>;
   /** Where webhooks may go, and how mail is sent; by default only to public addresses, and no mail. */
   outbox?: DispatcherOptions;
   /** How long an invoice stays a draft after its month's end, hours; 24 unless told. */

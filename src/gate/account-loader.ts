@@ -1,7 +1,8 @@
 import { findAccount } from "../accounts/account-store.ts";
 import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
+import type { DrawnBack } from "../counters/branches.ts";
 import type { Counters, LoadedAccount } from "../counters/counters.ts";
-import { unavailable, notFound } from "../kernel/errors.ts";
+import { unavailable, notFound, unlessUnavailable } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
 import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { openEpoch, presentEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
@@ -9,7 +10,7 @@ import { bookedElsewhere } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
-import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
+import { rollUpAccounts, rollUpReachable, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { creditLimits } from "../limits/credit-limit-store.ts";
@@ -88,7 +89,20 @@ export class AccountLoader {
   async refreshAndTell(account: string, now: number): Promise<void> {
     const present = await this.#stores.counters.read(account, []);
     await this.load(account, present ? "limits" : "absent", present?.header.epoch ?? 0, now);
+    if (!present) await this.drawBack(account, now);
     await rollUpAccounts(this.#stores, [account], now);
+  }
+
+  /**
+   * Ends what a hot account's branches may spend of what they were lent (docs/decisions/0041); with `lent` where they were lent of these
+   * meters. Answers whether a decision may come out otherwise now. Throws `unavailable` where a branch cannot be reached.
+   */
+  async drawBack(account: string, now: number, lent?: readonly string[]): Promise<boolean> {
+    const { branches } = this.#stores.counters;
+    if (!branches.isHot(account)) return false;
+    const { drew, lostEpoch } = await branches.drawBack(account, now, lent);
+    if (lostEpoch !== null) await this.load(account, "lost", lostEpoch, now);
+    return drew;
   }
 
   /**
@@ -96,12 +110,17 @@ export class AccountLoader {
    * script that begins the new one, so once its last totals are booked nothing of it is unknown and it is sealed.
    */
   async reopen(account: string, now: number): Promise<void> {
-    const { db, counters } = this.#stores;
+    const { db, counters, recall } = this.#stores;
     const present = await counters.read(account, []);
     if (!present) return;
+    const { lostEpoch } = await this.#closeBranches(account, now);
     await this.load(account, "lost", present.header.epoch, now);
+    // Those filled since; and what they have counted is with the processes, should they be lost by now.
+    await this.#closeBranches(account, now);
+    if (counters.branches.isHot(account)) await recall.all();
     const next = await counters.read(account, []);
     await rollUpAccounts(this.#stores, [account], now);
+    if (lostEpoch !== null) return this.refresh(account, now);
     // Only if Redis did not lose the account meanwhile: then the totals of the old epoch were there to be booked.
     const after = await counters.read(account, []);
     if (next && after?.header.epoch === next.header.epoch) await sealEpoch(db, account, present.header.epoch, now);
@@ -114,6 +133,7 @@ export class AccountLoader {
    */
   async closeEpochs(now: number): Promise<void> {
     const accounts = [...this.#opened];
+    for (const account of this.#stores.counters.branches.calls.hot.keys()) await this.#closeBranches(account, now).catch(unlessUnavailable);
     for (let i = 0; i < accounts.length; i += CLOSED_AT_ONCE) {
       const batch = accounts.slice(i, i + CLOSED_AT_ONCE);
       await rollUpAccounts(this.#stores, batch, now);
@@ -127,15 +147,37 @@ export class AccountLoader {
     const present = await counters.read(account, []);
     if (!present || present.header.dirty) return;
     const { epoch, changes } = present.header;
+    if (counters.branches.isHot(account) && !(await this.#isBookedAtBranches(account, now))) return;
     if (await counters.close(account, epoch, changes)) await sealEpoch(db, account, epoch, now);
   }
 
+  /** What branches spent since the account was read raises its changes, and keeps it from being closed. */
+  async #isBookedAtBranches(account: string, now: number): Promise<boolean> {
+    const { branches } = this.#stores.counters;
+    await rollUpAccounts(this.#stores, [account], now);
+    // Only of branches that were there to be read is all booked.
+    return (await branches.gather(account, [], now))?.lost.length === 0;
+  }
+
   async #load(account: string, reason: LoadReason, epoch: number, now: number): Promise<void> {
-    if (reason !== "absent" && reason !== "run" && reason !== "lost" && reason !== "unlived") {
-      await this.#refresh(account, epoch, now);
-      return;
-    }
-    await this.#open(account, reason, epoch, now);
+    const isHot = this.#stores.counters.branches.isHot(account);
+    // What was spent in windows that end now is told in them.
+    if (isHot && reason === "turned") await this.#closeBranches(account, now).catch(unlessUnavailable);
+    if (reason !== "absent" && reason !== "run" && reason !== "lost" && reason !== "unlived") await this.#refresh(account, epoch, now);
+    else await this.#open(account, reason, epoch, now);
+    if (!isHot) return;
+    // Nothing is spent any more under what stood before. Only who changes a limit must know that it is so; else the roll-up sees to it.
+    const { lostEpoch } = await this.#closeBranches(account, now).catch((error: unknown) => {
+      if (reason === "limits") throw error;
+      unlessUnavailable(error);
+      return { lostEpoch: null };
+    });
+    if (lostEpoch !== null) await this.#open(account, "lost", lostEpoch, now);
+  }
+
+  async #closeBranches(account: string, now: number): Promise<DrawnBack> {
+    const { branches } = this.#stores.counters;
+    return branches.isHot(account) ? branches.drawBack(account, now) : { drew: false, lostEpoch: null };
   }
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
@@ -148,7 +190,7 @@ export class AccountLoader {
     if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account))) return;
     if (isBooked) await bookOwn(db, unbooked, [account], now);
     else await recall.all();
-    if (reason !== "absent") await rollUpAccounts(this.#stores, [account], now);
+    if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion } = await this.#account(account, now);
       const unlived = reason === "unlived";

@@ -1,15 +1,16 @@
 import type { Counted, Operation } from "../counters/check-call.ts";
-import { unavailable, WeirError } from "../kernel/errors.ts";
+import { unavailable, unlessUnavailable, WeirError } from "../kernel/errors.ts";
 import { DAY_MS, dayWindow } from "../kernel/window.ts";
 import { bookedAnswer, objectLevel } from "../ledger/ledger-store.ts";
 import { acknowledge, acknowledgeKey } from "./acknowledge.ts";
 import { AccountLoader, type GateStores } from "./account-loader.ts";
+import { BranchChecks } from "./branch-checks.ts";
 import { answerOf, replayedAnswer } from "./answer.ts";
 import type { CheckRequest } from "./check-request.ts";
 import { wishFor, type CreditAnswer, type CreditRaises } from "./credit-limits.ts";
 import type { Decision } from "./decision.ts";
 import type { Granter, Need } from "./granter.ts";
-import { HolderRecall } from "./holder-recall.ts";
+import { HolderRecall, onlyHeld } from "./holder-recall.ts";
 import { ReplayBooker } from "./replay-booker.ts";
 import { placeOfObject, toOperation } from "./operation.ts";
 import { QuickChecks } from "./quick-check.ts";
@@ -29,6 +30,7 @@ export class Decider {
   readonly #holders: HolderRecall;
   readonly #replays: ReplayBooker;
   readonly #quick: QuickChecks;
+  readonly #branches: BranchChecks;
 
   constructor(stores: GateStores, loader: AccountLoader, granter: Granter, credits: CreditRaises) {
     this.#stores = stores;
@@ -38,6 +40,7 @@ export class Decider {
     this.#holders = new HolderRecall(stores.counters);
     this.#replays = new ReplayBooker(stores);
     this.#quick = new QuickChecks(stores);
+    this.#branches = new BranchChecks(stores, loader, granter, this.#quick);
   }
 
   /**
@@ -45,6 +48,12 @@ export class Decider {
    * Throws, or rejects with, `validation_failed`, `not_found` (account), `idempotency_mismatch`, and `unavailable` when nothing could be decided.
    */
   decide(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
+    const atHome = (): Promise<Decision> => this.#decideAtHome(request, mode, now);
+    const atBranch = mode === "consume" ? this.#branches.check(request, now) : null;
+    return atBranch === null ? atHome() : atBranch.then((allowed) => allowed ?? atHome());
+  }
+
+  #decideAtHome(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
     const otherwise = (): Promise<Decision> => this.#decideWholly(request, mode, now);
     const quick = mode === "consume" ? this.#quick.check(request, now, otherwise) : null;
     return quick ?? otherwise();
@@ -53,7 +62,10 @@ export class Decider {
   async #decideWholly(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
     const stores = this.#stores;
     const operation = toOperation(stores, request, mode, now);
-    operation.tentative = this.#credits.anywhere;
+    const isHot = this.#branches.isHot(request.account);
+    let isTold = isHot && mode === "peek";
+    if (isTold) await this.#branches.gather(request.account, now).catch(unlessUnavailable);
+    operation.tentative = this.#credits.anywhere || isHot;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { generation } = stores.recall;
       operation.source = stores.unbooked.source;
@@ -94,21 +106,38 @@ export class Decider {
         case "mismatch":
           throw mismatch();
         case "denied": {
+          // What a branch has not spent is the account's to spend; not any more where the denial is kept already.
+          const isOpen = operation.tentative || operation.idempotency === null;
+          if (isHot && isOpen && (await this.#drawBack(request, operation, reply, now))) break;
+          // Denied by what the home knows alone: it is told the rest once, for the answer to show it.
+          if (isHot && isOpen && !isTold) {
+            isTold = true;
+            await this.#branches.gather(request.account, now).catch(unlessUnavailable);
+            break;
+          }
           const { raised, credited } = await this.#raise(operation, reply, now);
           // Only once no limit moves any more is a denial kept for the key.
           const isKept = !operation.tentative || operation.idempotency === null;
           operation.tentative = raised;
           if (raised || !isKept) break;
           acknowledgeKey(stores.unbooked, operation, reply);
-          return this.#answer(request, operation, reply, now, credited);
+          return this.#answer(request, operation, await this.#shown(operation, reply, now), now, credited);
         }
         case "allowed":
           acknowledge(stores, operation, reply);
           acknowledgeKey(stores.unbooked, operation, reply);
-          return this.#answer(request, operation, reply, now);
+          return this.#answer(request, operation, await this.#shown(operation, reply, now), now);
       }
     }
     throw unavailable("A steady view of the account");
+  }
+
+  /** Draws back what was lent to branches where nothing else than what is held refuses, and where the answer is kept as it is. */
+  async #drawBack(request: CheckRequest, operation: Operation, reply: Counted, now: number): Promise<boolean> {
+    const { denials } = answerOf(this.#stores.catalog.catalog, request, operation, reply, NONE);
+    const names = operation.usage.map(([meter]) => meter);
+    const isDrawn = operation.idempotency === null ? denials.every(onlyHeld) : denials.some(({ reserved }) => reserved > 0);
+    return isDrawn && this.#loader.drawBack(request.account, now, names);
   }
 
   /** Has credits set aside for counters that stand at the plan's limit of the month. */
@@ -120,6 +149,14 @@ export class Decider {
   async #replayed(request: CheckRequest, operation: Operation, kept: string, now: number): Promise<Decision> {
     const credited = await this.#credits.creditedBy(request.account, now);
     return replayedAnswer(this.#stores.catalog.catalog, request, operation, kept, credited);
+  }
+
+  #shown({ account, usage, idempotency }: Operation, reply: Counted, now: number): Counted | Promise<Counted> {
+    // The answer that is kept for a key is the script's: the first one and its repeats are one.
+    if (!this.#branches.isHot(account) || idempotency !== null) return reply;
+    const names = usage.map(([meter]) => meter);
+    // It is counted by now, and the answer is only shown otherwise.
+    return this.#branches.shown(account, names, reply, now).catch(() => reply);
   }
 
   #answer(request: CheckRequest, operation: Operation, reply: Counted, now: number, credited: ReadonlySet<string> = NONE): Decision {

@@ -1,7 +1,9 @@
 import type { Leased, LeaseOperation, LeaseReply } from "../counters/lease-call.ts";
+import { hardLimit, type PeriodCounters } from "../counters/layout.ts";
 import { meterOfTotal } from "../counters/lease-record.ts";
 import { findMeter } from "../catalog/catalog.ts";
-import { notFound, unavailable, WeirError } from "../kernel/errors.ts";
+import { isUnavailable, notFound, unavailable, unlessUnavailable, WeirError } from "../kernel/errors.ts";
+import { PERIODS } from "../kernel/window.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
 import { bookedByLease, findLease, lastExpiryElsewhere, noteSettled, type LeaseRow } from "../ledger/lease-store.ts";
 import { rollUpAccounts } from "../ledger/roll-up.ts";
@@ -19,6 +21,8 @@ import { settleLate } from "./settle-late.ts";
 /** Rounds of load, look up, grant and write before a call gives up: as for a check. */
 const ROUNDS_MAX = 64;
 const COME_BACK_S = 1;
+/** A fair holder is lent at most half of its part of what is left. */
+const FAIR_PART = 2;
 
 type Unknown = Extract<LeaseReply, { status: "unknown" }>;
 
@@ -51,6 +55,7 @@ export class Leases {
   async grant(request: LeaseRequest, now: number): Promise<LeaseAnswer> {
     const operation = toGrant(this.#stores.catalog, request, now);
     await this.#coverWithCredits(operation, now);
+    await this.#makeRoom(operation, now);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const before = request.idempotencyKey === undefined ? null : await findLease(this.#stores.db, operation.account, operation.lease);
       if (before) {
@@ -90,7 +95,9 @@ export class Leases {
 
   async #settle(operation: LeaseOperation, now: number): Promise<LeaseAnswer> {
     const { db, unbooked } = this.#stores;
+    // What was spent is taken down all the same.
     await this.#coverWithCredits(operation, now).catch(unlessUnavailable);
+    await this.#makeRoom(operation, now).catch(unlessUnavailable);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const reply = await this.#run(operation, now);
       if (reply.status === "unknown") {
@@ -112,6 +119,19 @@ export class Leases {
       if (granted) return leaseAnswer(operation, reply, granted, now);
     }
     throw unavailable("A steady view of the account");
+  }
+
+  /** A hot account's branches give back what they have not spent where a holder could otherwise not have what it asks for. */
+  async #makeRoom({ account, asks }: LeaseOperation, now: number): Promise<void> {
+    const { branches } = this.#stores.counters;
+    if (asks.length === 0 || !branches.isHot(account)) return;
+    const names = asks.map(([meter]) => meter);
+    const home = await branches.look(account, names, now);
+    const isShort = asks.some(([meter, quantity]) => {
+      const standing = home?.meters.get(meter)?.counters;
+      return standing && PERIODS.some((period) => isShortOf(standing[period], quantity));
+    });
+    if (isShort) await this.#loader.drawBack(account, now, names);
   }
 
   /** Has credits set aside for what is asked for, as far as they cover it, where the plan stops at them. */
@@ -201,6 +221,12 @@ export class Leases {
   }
 }
 
+/** Whether a limit leaves less than twice of what is asked for: a fair part may be half. */
+function isShortOf(counters: PeriodCounters, quantity: number): boolean {
+  const limit = hardLimit(counters);
+  return limit !== null && limit - counters.used - counters.held < FAIR_PART * quantity;
+}
+
 function named(id: string): LeaseName {
   const name = readLeaseId(id);
   if (!name) throw notFound(`Lease ${id}`);
@@ -209,10 +235,3 @@ function named(id: string): LeaseName {
 
 const mismatch = (): WeirError =>
   new WeirError("idempotency_mismatch", "This idempotencyKey was used for a different request; use a new key for a new lease.");
-
-/** What was spent is taken down all the same. */
-const unlessUnavailable = (error: unknown): void => {
-  if (!isUnavailable(error)) throw error;
-};
-
-const isUnavailable = (error: unknown): boolean => error instanceof WeirError && error.code === "unavailable";

@@ -11,8 +11,8 @@ import { hourOf } from "./operation.ts";
 import { copyPrepared, preparedFor, type PreparedCheck } from "./prepared-check.ts";
 import { seenToStand } from "./still-stands.ts";
 
-/** Decides the whole way. */
-type Otherwise = () => Promise<Decision>;
+/** What is asked instead where nothing was counted. */
+type Otherwise<T> = () => Promise<T>;
 
 /**
  * Checks that only count, of accounts this process knows, with nothing in their way: no limit or end of a grant reached, nothing changed
@@ -28,14 +28,17 @@ export class QuickChecks {
     this.#known = new KnownAccounts(stores.counters.keys);
   }
 
-  /** Answers the decision, which is `otherwise`'s where nothing was counted; null where this way is not open. Throws as that one does. */
-  check(request: CheckRequest, now: number, otherwise: Otherwise): Promise<Decision> | null {
-    const known = this.#known.get(request.account);
+  /**
+   * Answers the decision, or what `otherwise` does where nothing was counted; null where this way is not open. Throws as a full decision
+   * does. `name` is where it is to be counted: at home, which has the account's name, or at one of its branches.
+   */
+  check<T>(request: CheckRequest, now: number, otherwise: Otherwise<T>, name = request.account): Promise<Decision | T> | null {
+    const known = this.#known.get(name);
     if (!known || !this.#suits(request, known, now)) return null;
     const prepared = preparedFor(known, request, this.#stores.catalog.catalog, this.#shapes);
     if (!prepared) return null;
     this.#shapes.meet(prepared.quick.shape);
-    const asked = new QuickCheck(this.#stores, request, prepared, now, otherwise);
+    const asked = new QuickCheck({ stores: this.#stores, request, prepared, name, now, otherwise });
     this.#stores.counters.quick.count(prepared.quick, asked);
     return asked.decision;
   }
@@ -54,43 +57,48 @@ export class QuickChecks {
   }
 }
 
-/** One check on its way. An object and one promise: a closure for each turn it takes cost as much as its way through Redis' client. */
-class QuickCheck implements Asker {
-  readonly decision: Promise<Decision>;
-  readonly #resolve: (decision: Decision | Promise<Decision>) => void;
-  readonly #reject: (error: unknown) => void;
-  readonly #stores: GateStores;
-  readonly #request: CheckRequest;
-  readonly #prepared: PreparedCheck;
-  readonly #now: number;
-  readonly #generation: number;
-  readonly #otherwise: Otherwise;
+interface QuickCheckParts<T> {
+  readonly stores: GateStores;
+  readonly request: CheckRequest;
+  readonly prepared: PreparedCheck;
+  /** Where it is counted. */
+  readonly name: string;
+  readonly now: number;
+  readonly otherwise: Otherwise<T>;
+}
 
-  constructor(stores: GateStores, request: CheckRequest, prepared: PreparedCheck, now: number, otherwise: Otherwise) {
-    ({ promise: this.decision, resolve: this.#resolve, reject: this.#reject } = Promise.withResolvers<Decision>());
-    this.#stores = stores;
-    this.#request = request;
-    this.#prepared = prepared;
-    this.#now = now;
-    this.#generation = stores.recall.generation;
-    this.#otherwise = otherwise;
+/** One check on its way. An object and one promise: a closure for each turn it takes cost as much as its way through Redis' client. */
+class QuickCheck<T> implements Asker {
+  readonly decision: Promise<Decision | T>;
+  readonly #resolve: (decision: Decision | Promise<T>) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #parts: QuickCheckParts<T>;
+  readonly #generation: number;
+
+  constructor(parts: QuickCheckParts<T>) {
+    ({ promise: this.decision, resolve: this.#resolve, reject: this.#reject } = Promise.withResolvers<Decision | T>());
+    this.#parts = parts;
+    this.#generation = parts.stores.recall.generation;
   }
 
+  /** Another in each slot: under one name the greatest of its totals would be booked, and not their sum. */
   source(): string {
-    return this.#stores.unbooked.source;
+    const { stores, request, name } = this.#parts;
+    return stores.unbooked.source + name.slice(request.account.length);
   }
 
   counted(rooms: readonly number[], source: string): void {
-    const { recall } = this.#stores;
+    const { stores, name, prepared } = this.#parts;
+    const { recall } = stores;
     if (this.#generation === recall.generation) return this.#acknowledge(rooms, source);
-    void seenToStand(this.#stores, this.#request.account, this.#prepared.quick.epoch).then((seen) => {
+    void seenToStand(stores, name, prepared.quick.epoch).then((seen) => {
       if (seen === recall.generation) this.#acknowledge(rooms, source);
       else this.#reject(unavailable("A steady view of the account"));
     }, this.#reject);
   }
 
   notCounted(): void {
-    this.#resolve(this.#otherwise());
+    this.#resolve(this.#parts.otherwise());
   }
 
   failed(error: unknown): void {
@@ -98,11 +106,10 @@ class QuickCheck implements Asker {
   }
 
   #acknowledge(rooms: readonly number[], source: string): void {
-    const { unbooked, objectRequests } = this.#stores;
-    const prepared = this.#prepared;
-    const { account, object } = this.#request;
-    copyPrepared(prepared, account, source, unbooked);
-    if (object !== undefined) objectRequests.count(account, `${prepared.quick.place}/${object}`, prepared.usage, this.#now);
+    const { stores, request, prepared, now } = this.#parts;
+    const { account, object } = request;
+    copyPrepared(prepared, account, source, stores.unbooked);
+    if (object !== undefined) stores.objectRequests.count(account, `${prepared.quick.place}/${object}`, prepared.usage, now);
     this.#resolve({ allowed: true, decisionId: newId("dec"), reservation: null, denials: [], meters: statesAfter(prepared, rooms) });
   }
 }

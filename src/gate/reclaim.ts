@@ -15,6 +15,8 @@ export async function reclaim(stores: GateStores, loader: AccountLoader, account
   const account = await findAccount(db, accountId, now);
   if (!account) throw notFound(`Account ${accountId}`);
   if (!(await counters.read(accountId, []))) await loader.load(accountId, "absent", 0, now);
+  // A branch of a dead life spends no more from here on.
+  await loader.drawBack(accountId, now);
   // Every living process books what it acknowledged; what a dead one took with it is what the operator vouches for.
   await recall.all();
   await rollUpAccounts(stores, [accountId], now);

@@ -76,6 +76,13 @@ export const validationFailed = (errors: FieldError[]): WeirError =>
 export const unavailable = (what: string, cause?: unknown): WeirError =>
   new WeirError("unavailable", `${what} cannot be reached; nothing was decided.`, { retryAfterSeconds: 1, cause });
 
+export const isUnavailable = (error: unknown): boolean => error instanceof WeirError && error.code === "unavailable";
+
+/** For what goes on without a store that is away. */
+export const unlessUnavailable = (error: unknown): void => {
+  if (!isUnavailable(error)) throw error;
+};
+
 /** `unavailable`, known before anything was sent: whatever was asked for has certainly not happened. */
 export class NotSent extends WeirError {
   constructor(server: string) {

@@ -1,7 +1,9 @@
+import { accountOf } from "../counters/branch-names.ts";
 import { collect, dirtyAccounts, markBooked, noteRolledUp, type Collected } from "../counters/collect.ts";
 import type { Counters } from "../counters/counters.ts";
 import type { Crossing } from "../counters/crossing.ts";
 import { limbs } from "../counters/layout.ts";
+import { unlessUnavailable } from "../kernel/errors.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
 import type { AnsweredKey, BucketTotal, GaugeBucket, ObjectLevel } from "./bucket.ts";
@@ -42,7 +44,9 @@ export type RollUpStep = (typeof ROLL_UP_STEPS)[number];
  * May be run twice, at once, late, or be killed between any two steps: the tables come out the same.
  */
 export async function rollUp(stores: RollUpStores, now: number): Promise<RollUpReport> {
-  const { redis, keys } = stores.counters;
+  const { redis, keys, branches } = stores.counters;
+  // Home first hears what is spent at branches: thresholds are reached there. A branch that is away is told of by its dirty set.
+  await Promise.all([...branches.calls.hot.keys()].map((account) => branches.gather(account, [], now).catch(unlessUnavailable)));
   const { accounts, complete, away } = await dirtyAccounts(redis, keys);
   const report: RollUpReport = { accounts: 0, rows: 0, outdated: [], fault: away };
   for (const dirty of accounts) await rollUpServer(stores, dirty, now, report).catch((error: Error) => (report.fault ??= error));
@@ -58,7 +62,7 @@ async function rollUpServer(stores: RollUpStores, dirty: string[], now: number, 
   const lane = async (): Promise<void> => {
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
       const fault = await inHalves(batch, async (accounts) => {
-        const part = await rollUpAccounts(stores, accounts, now);
+        const part = await rollUpNamed(stores, accounts, now);
         report.accounts += part.accounts;
         report.rows += part.rows;
         report.outdated.push(...part.outdated);
@@ -78,18 +82,38 @@ export async function readingsBooked(db: Db): Promise<void> {
   if (own) await Promise.allSettled(own);
 }
 
-/** The same for named accounts, whether they are marked dirty or not. */
+/** The same for named accounts, with all their branches, whether they are marked dirty or not. */
 export async function rollUpAccounts(stores: RollUpStores, accounts: string[], now: number): Promise<Omit<RollUpReport, "fault">> {
+  const { branches } = stores.counters;
+  const hot = accounts.filter((account) => branches.isHot(account));
+  if (hot.length === 0) return rollUpNamed(stores, accounts, now);
+  await Promise.all(hot.map((account) => branches.gather(account, [], now)));
+  return rollUpNamed(
+    stores,
+    accounts.flatMap((account) => branches.calls.namesOf(account)),
+    now,
+  );
+}
+
+/** The same for one account, of its branches those that can be reached: what the others hold is booked under its epoch when they are back. */
+export async function rollUpReachable(stores: RollUpStores, account: string, now: number): Promise<void> {
+  const [home = account, ...branches] = stores.counters.branches.calls.namesOf(account);
+  await rollUpNamed(stores, [home], now);
+  for (const branch of branches) await rollUpNamed(stores, [branch], now).catch(unlessUnavailable);
+}
+
+/** The same for accounts and branches by their names in Redis. */
+async function rollUpNamed(stores: RollUpStores, names: string[], now: number): Promise<Omit<RollUpReport, "fault">> {
   const { db, counters, tellCrossings, onStep = noStep } = stores;
   const { redis, keys } = counters;
-  const reading = readAndBook(stores, accounts, now);
+  const reading = readAndBook(stores, names, now);
   const own = readings.get(db) ?? new Set<Promise<unknown>>();
   readings.set(db, own.add(reading));
   const { collected, copies, booked } = await reading.finally(() => own.delete(reading));
   const outdated = new Set(booked.filter(({ rose }) => rose).map((b) => b.account));
   // Whoever booked foreign usage may have been killed before it told Redis: whoever comes next tells.
   const newest = new Map(booked.map((b) => [b.account, b.foreignSeq]));
-  const unasked = accounts.filter((account) => !newest.has(account));
+  const unasked = [...new Set(names.map(accountOf))].filter((account) => !newest.has(account));
   for (const [account, seq] of await foreignSeqs(db, unasked)) newest.set(account, seq);
   for (const { account, foreignSeq } of collected)
     if (foreignSeq !== null && (newest.get(account) ?? 0) > foreignSeq) outdated.add(account);
@@ -107,13 +131,13 @@ export async function rollUpAccounts(stores: RollUpStores, accounts: string[], n
   onStep("told");
   await markBooked(redis, keys, collected);
   onStep("let go");
-  return { accounts: accounts.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
+  return { accounts: names.length, rows: copies.totals.length + copies.levels.length, outdated: [...outdated] };
 }
 
 const noStep = (): void => {};
 
-async function readAndBook({ db, counters, storageMeter, onStep = noStep }: RollUpStores, accounts: string[], now: number) {
-  const collected = await collect(counters.redis, counters.keys, accounts, now);
+async function readAndBook({ db, counters, storageMeter, onStep = noStep }: RollUpStores, names: string[], now: number) {
+  const collected = await collect(counters.redis, counters.keys, names, now);
   onStep("read");
   const copies: Copies = {
     totals: collected.flatMap(bucketTotals),

@@ -3,6 +3,11 @@ import { monotonicMs, sleep } from "../kernel/clock.ts";
 import { NotSent, unavailable } from "../kernel/errors.ts";
 import { openRedis, type RedisConnection, type RedisOptions } from "./redis.ts";
 
+/** Slots of any cluster. */
+export const CLUSTER_SLOTS = 16_384;
+/** The slot of a key on any cluster. */
+export const clusterSlotOf = (key: string): number => calculateSlot(key);
+
 /** How often the map of slots is read, milliseconds: a failover is noticed within this time even by a process that sends nothing. */
 const LOOK_MS = 500;
 const READY_POLL_MS = 20;

@@ -2,7 +2,7 @@ import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/account-store.ts";
 import { findPlan, type Meter } from "../catalog/catalog.ts";
 import type { Counters, Snapshot } from "../counters/counters.ts";
-import type { MeterCounters, PeriodCounters } from "../counters/layout.ts";
+import { withoutLent, type MeterCounters, type PeriodCounters } from "../counters/layout.ts";
 import type { AccountLoader, GateStores } from "../gate/account-loader.ts";
 import { ENDING_KEPT_MS } from "../gate/check.ts";
 import { notFound, unavailable } from "../kernel/errors.ts";
@@ -113,7 +113,7 @@ export async function capReports(stores: GateStores, loader: AccountLoader, acco
 }
 
 async function viewOf(stores: GateStores, loader: AccountLoader, accountId: string, now: number): Promise<View> {
-  const { db, counters, catalog } = stores;
+  const { db, catalog } = stores;
   const account = await findAccount(db, accountId, now);
   if (!account) throw notFound(`Account ${accountId}`);
   const caps = await listCaps(db, accountId);
@@ -124,7 +124,7 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
     const [seqs, epoch] = await Promise.all([foreignSeqs(db, [accountId]), presentEpoch(db, accountId)]);
     const booked = seqs.get(accountId) ?? 0;
-    const snapshot = await readUnexpired(counters, accountId, meters, now);
+    const snapshot = await snapshotOf(stores, loader, accountId, meters, now);
     if (snapshot && snapshot.header.epoch !== epoch) {
       // Two lives at once, as after a split brain: usage of the other is not foreign to Postgres, so nobody was told of it.
       await loader.reinstate(accountId, snapshot.header.epoch, now);
@@ -158,6 +158,27 @@ async function readUnexpired(counters: Counters, account: string, meters: readon
 }
 
 const isDue = (snapshot: Snapshot | null, now: number): boolean => snapshot !== null && (snapshot.header.expiry ?? Infinity) <= now;
+
+/** The counters as they stand, of a hot account with what its branches have spent, and without what they may spend: it is nobody's yet. */
+async function snapshotOf(
+  { counters }: GateStores,
+  loader: AccountLoader,
+  account: string,
+  meters: readonly Meter[],
+  now: number,
+): Promise<Snapshot | null> {
+  const snapshot = await readUnexpired(counters, account, meters, now);
+  if (!snapshot || !counters.branches.isHot(account)) return snapshot;
+  const names = meters.flatMap(({ name, kind }) => (kind === "counter" ? [name] : []));
+  const settled = await counters.branches.gather(account, names, now);
+  if (!settled) return snapshot;
+  if (settled.lost.length > 0) {
+    await loader.load(account, "lost", settled.header.epoch, now);
+    return null;
+  }
+  const standings = [...settled.meters].map(([name, { counters: standing, lent }]) => [name, withoutLent(standing, lent)] as const);
+  return { header: settled.header, meters: new Map([...snapshot.meters, ...standings]) };
+}
 
 // A clock that lags a little over midnight sees a window that is newer than its own: that one counts.
 const isCurrent = ({ header, meters }: Snapshot, windows: Record<Period, Window>, meterCount: number): boolean =>

@@ -7,6 +7,11 @@ import { NOON } from "../support/engine.ts";
 import { TestCluster } from "../support/redis-cluster.ts";
 import { createTestStack, type TestStack } from "../support/stack.ts";
 
+/** Spread over all three primaries (docs/decisions/0041). */
+const SLOTS = 4;
+/** Checks sent at once of them. */
+const BURST = 120;
+const HOT = new Map(["hot_1", "hot_2", "hot_3"].map((account) => [account, SLOTS]));
 const METER = "state_requests";
 const CAP = 3_000;
 const CALLERS = 4;
@@ -29,6 +34,7 @@ beforeAll(async () => {
       redisUrl: cluster.addresses.slice(0, 3),
       redisPrefix: stack.keyPrefix,
       clock,
+      hotAccounts: HOT,
       redisTimeoutMs: 1_000,
       onTrouble: () => {},
     });
@@ -83,6 +89,27 @@ async function underLoad(trouble: () => Promise<void>): Promise<{ acknowledged: 
   return { acknowledged, unavailable };
 }
 
+const primaryOf = (name: string): number => Math.floor(calculateSlot(`{${partitionOf(name)}}`) / 5_462);
+
+/** A hot account with a cap of its own. */
+async function newHot(account: string, capValue: number): Promise<void> {
+  const cap = { period: "day", capValue, hardStop: true, notifyAtPercent: 80 } as const;
+  await first().limits.putAccount(account, { plan: "pro" }, clock.now());
+  await first().limits.setCap(account, METER, cap, clock.now());
+}
+
+/** Plain checks, which have no key to find out with what became of one: how many were allowed, and of how many that is unknown. */
+async function burst(account: string, quantity: number): Promise<{ allowed: number; denied: number; unknown: number }> {
+  const answers = await Promise.allSettled(
+    Array.from({ length: BURST }, (_, i) =>
+      (engines[i % engines.length] ?? first()).gate.check({ account, usage: { [METER]: quantity } }, clock.now()),
+    ),
+  );
+  const sum = { allowed: 0, denied: 0, unknown: 0 };
+  for (const answer of answers) sum[answer.status === "rejected" ? "unknown" : answer.value.allowed ? "allowed" : "denied"] += quantity;
+  return sum;
+}
+
 async function bookAll(): Promise<void> {
   for (const engine of engines) {
     await engine.bookOwn();
@@ -132,4 +159,66 @@ it("survives a primary that is killed and replaced, never over, nothing lost, no
   });
   expect(unavailable).toBeGreaterThan(0);
   await expectExact(acknowledged);
+}, 120_000);
+
+it("spreads a hot account over every primary, and hits its limit exactly", async () => {
+  const names = ["hot_1", "hot_1~1", "hot_1~2", "hot_1~3"];
+  expect(new Set(names.map((name) => calculateSlot(`{${partitionOf(name)}}`))).size).toBe(SLOTS);
+  expect(new Set(names.map(primaryOf)).size).toBe(3);
+  await newHot("hot_1", CAP);
+  let allowed = 0;
+  for (let i = 0; i < 3; i++) allowed += (await burst("hot_1", 3)).allowed;
+  expect(allowed).toBe(3 * BURST * 3);
+  const held = new Map<number, number>();
+  for (const node of await cluster.primaries()) {
+    const keys = await node.ask((client) => client.keys("*:t:hot_1*"));
+    held.set(node.port, keys.length);
+  }
+  expect([...held.values()].every((keys) => keys > 0)).toBe(true);
+  for (let i = 0; i < 8; i++) allowed += (await burst("hot_1", 3)).allowed;
+  expect(allowed).toBe(CAP);
+  await bookAll();
+  expect((await first().usage("hot_1")).meters.find(({ meter }) => meter === METER)).toMatchObject({
+    used: CAP,
+    reserved: 0,
+    remaining: 0,
+  });
+}, 60_000);
+
+it("loses a primary under a hot account: never over, and what was answered is in the ledger", async () => {
+  await newHot("hot_2", 3 * CAP);
+  const victims = await cluster.primaries();
+  const home = calculateSlot(`{${partitionOf("hot_2")}}`);
+  const [victim] = victims.filter((_, i) => i !== Math.floor(home / 5_462));
+  let [allowed, unknown, over] = [0, 0, false];
+  const spending = (async () => {
+    for (let i = 0; !over || i < 20; i++) {
+      const answers = await burst("hot_2", 1);
+      allowed += answers.allowed;
+      unknown += answers.unknown;
+      await sleep(50);
+    }
+  })();
+  await sleep(100);
+  if (victim) {
+    await cluster.failOver(victim);
+    await sleep(300);
+    await cluster.rejoin(victim);
+  }
+  over = true;
+  await spending;
+  for (let i = 0; i < 100; i++) {
+    const answers = await burst("hot_2", 20);
+    allowed += answers.allowed;
+    unknown += answers.unknown;
+    if (answers.denied === 20 * BURST) break;
+    await sleep(20);
+  }
+  await bookAll();
+  const { used = 0, stranded = 0 } = (await first().usage("hot_2")).meters.find(({ meter }) => meter === METER) ?? {};
+  process.stdout.write(`hot account: ${allowed} allowed, ${unknown} unknown, ${used} in the ledger, ${stranded} stranded of ${3 * CAP}\n`);
+  expect(used).toBeGreaterThanOrEqual(allowed);
+  expect(used).toBeLessThanOrEqual(allowed + unknown);
+  expect(used + stranded).toBeLessThanOrEqual(3 * CAP);
+  expect((await first().checkInvariants()).filter((check) => check.violations.length > 0)).toEqual([]);
 }, 120_000);

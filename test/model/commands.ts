@@ -106,6 +106,11 @@ const disturb = (text: string, loses: boolean, run: (system: System) => Promise<
     subject.lost ||= loses;
   });
 
+const loseBranch = (index: number): Command =>
+  command(`lose branch ${index}`, async (_, subject) => {
+    if (await subject.system.loseBranch(subject.account, index)) subject.lost = true;
+  });
+
 /** Everything booked, the ledger and the report must say what the model does. */
 const reconcile = (process: number): Command => command(`reconcile(${process})`, holdReport(process));
 
@@ -160,6 +165,7 @@ export const commands = fc.commands(
     process.map((p) => disturb(`rollUp(${p})`, false, async (system) => void (await system.engine(p).rollUp()))),
     process.map((p) => disturb(`restart(${p})`, false, (system) => system.restart(p))),
     fc.constant(disturb("flush", true, (system) => system.flush())),
+    fc.integer({ min: 1, max: 3 }).map(loseBranch),
     process.map(reconcile),
     ...leaseCommands,
   ],

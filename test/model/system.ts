@@ -1,6 +1,15 @@
 import { Redis } from "ioredis";
+import { branchName } from "../../src/counters/branch-names.ts";
+import { keySpace } from "../../src/counters/keys.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
+import { hourOf } from "../../src/gate/operation.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
+
+/** Every second account is spread over so many slots (docs/decisions/0041): the model knows of no difference. */
+const SLOTS = 4;
+const HOT_MAX = 1_000;
+const nameOf = (account: number): string => `acct_model_${account}`;
+const HOT = new Map(Array.from({ length: HOT_MAX }, (_, i) => [nameOf(2 * i + 1), SLOTS]));
 
 const NOON = "2026-11-21T12:00:00.000Z";
 
@@ -37,7 +46,7 @@ export class System {
 
   /** A new account on the plan Pro. */
   async newAccount(): Promise<string> {
-    const account = `acct_model_${++this.#accounts}`;
+    const account = nameOf(++this.#accounts);
     await this.engine(0).limits.putAccount(account, { plan: "pro" }, this.clock.now());
     return account;
   }
@@ -50,6 +59,14 @@ export class System {
 
   async flush(): Promise<void> {
     await this.#redis.flushdb();
+  }
+
+  /** Makes Redis forget one branch of a hot account, with what it has counted; false where it is not spread. */
+  async loseBranch(account: string, index: number): Promise<boolean> {
+    if (!HOT.has(account)) return false;
+    const keys = keySpace(this.#stores.keyPrefix);
+    const branch = branchName(account, index);
+    return (await this.#redis.del(keys.state(branch), keys.totals(branch, hourOf(this.clock.now())))) > 0;
   }
 
   async bookAll(): Promise<void> {
@@ -69,6 +86,7 @@ export class System {
       redisUrl,
       redisPrefix: keyPrefix,
       clock: this.clock,
+      hotAccounts: HOT,
       redisTimeoutMs: 5_000,
       onTrouble: (error) => void process.stderr.write(`${String(error)}\n`),
     });

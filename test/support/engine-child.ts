@@ -13,6 +13,8 @@ export interface ProcessOptions {
   redisPrefix: string;
   /** Where its clock stands, epoch ms. */
   now: number;
+  /** Accounts that are spread, and over how many slots. */
+  hotAccounts?: [account: string, slots: number][];
   /** Nobody collects unless told. */
   payments?: PaymentOptions;
 }

@@ -10,7 +10,14 @@ import { LOOPBACK } from "./loopback.ts";
 
 const REDIS_TIMEOUT_MS = 5_000;
 
-const { databaseUrl, redisUrl, redisPrefix, now, payments = null } = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
+const {
+  databaseUrl,
+  redisUrl,
+  redisPrefix,
+  now,
+  payments = null,
+  hotAccounts = [],
+} = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
 const onTrouble = (error: unknown): void => void process.stderr.write(`${String(error)}\n`);
 const engine = await createEngine({
   databaseUrl,
@@ -20,6 +27,7 @@ const engine = await createEngine({
   redisTimeoutMs: REDIS_TIMEOUT_MS,
   outbox: { egress: LOOPBACK },
   payments,
+  hotAccounts: new Map(hotAccounts),
   onTrouble,
 });
 const answer = (message: ProcessAnswer): void => void process.send?.(message);

@@ -25,7 +25,7 @@ export interface TestEngine {
 }
 
 export async function openTestEngine(
-  options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "retention" | "payments"> = {},
+  options: Pick<EngineOptions, "outbox" | "invoiceGraceHours" | "retention" | "hotAccounts" | "payments"> = {},
 ): Promise<TestEngine> {
   const stack = await createTestStack();
   const clock = new ManualClock(NOON);
@@ -42,6 +42,7 @@ export async function openTestEngine(
       clock,
       // Test files run side by side on two cores: what is tested here is what is decided, not how soon.
       redisTimeoutMs: 5_000,
+      ...(process.env["WEIR_TEST_HOT"] === undefined ? {} : { hotAccounts: everyAccount(Number(process.env["WEIR_TEST_HOT"])) }),
       ...options,
       onTrouble,
     });
@@ -72,4 +73,18 @@ export async function openTestEngine(
       await stack.stop();
     },
   };
+}
+
+/** Every account is spread over so many slots, as far as it has been met. */
+function everyAccount(slots: number): ReadonlyMap<string, number> {
+  return new (class extends Map<string, number> {
+    override has(account: string): boolean {
+      this.set(account, slots);
+      return true;
+    }
+    override get(account: string): number {
+      this.set(account, slots);
+      return slots;
+    }
+  })();
 }

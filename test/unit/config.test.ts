@@ -22,6 +22,7 @@ describe("configuration", () => {
       admin: null,
       invoiceGraceHours: 24,
       retention: { hoursKeptMonths: null, ledgerKeptMonths: null },
+      hotAccounts: new Map(),
       payments: null,
     });
   });
@@ -54,6 +55,7 @@ describe("configuration", () => {
       WEIR_INVOICE_GRACE_HOURS: "0",
       WEIR_HOURS_KEPT_MONTHS: "13",
       WEIR_LEDGER_KEPT_MONTHS: "14",
+      WEIR_HOT_ACCOUNTS: "acme=4,globex.eu=16",
       WEIR_PAYMENTS: "stripe",
       WEIR_PAYMENTS_FROM: "2026-12-01T00:00:00Z",
       WEIR_STRIPE_SECRET_KEY: "rk_live_1234",
@@ -80,6 +82,10 @@ describe("configuration", () => {
       admin: { host: "10.0.0.5", port: 8788 },
       invoiceGraceHours: 0,
       retention: { hoursKeptMonths: 13, ledgerKeptMonths: 14 },
+      hotAccounts: new Map([
+        ["acme", 4],
+        ["globex.eu", 16],
+      ]),
       payments: {
         provider: "stripe",
         from: Date.parse("2026-12-01T00:00:00Z"),
@@ -98,6 +104,14 @@ describe("configuration", () => {
     [{ PORT: "65536" }, 'PORT must be a whole number from 0 to 65535, not "65536".'],
     [{ WEIR_HOURS_KEPT_MONTHS: "2" }, 'WEIR_HOURS_KEPT_MONTHS must be a whole number from 3 to 120, not "2".'],
     [{ WEIR_LEDGER_KEPT_MONTHS: "13" }, 'WEIR_LEDGER_KEPT_MONTHS must be a whole number from 14 to 120, not "13".'],
+    [
+      { WEIR_HOT_ACCOUNTS: "acme" },
+      'WEIR_HOT_ACCOUNTS must be pairs of an account and its 2 to 16 slots, such as acme=4,globex=8, not "acme".',
+    ],
+    [
+      { WEIR_HOT_ACCOUNTS: "acme=17" },
+      'WEIR_HOT_ACCOUNTS must be pairs of an account and its 2 to 16 slots, such as acme=4,globex=8, not "acme=17".',
+    ],
     [{ PORT: "-1" }, 'PORT must be a whole number from 0 to 65535, not "-1".'],
     [{ PORT: "80.5" }, 'PORT must be a whole number from 0 to 65535, not "80.5".'],
     [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".'],
