@@ -62,10 +62,9 @@ export class Decider {
   async #decideWholly(request: CheckRequest, mode: Operation["mode"], now: number): Promise<Decision> {
     const stores = this.#stores;
     const operation = toOperation(stores, request, mode, now);
-    const isHot = this.#branches.isHot(request.account);
-    let isTold = isHot && mode === "peek";
-    if (isTold) await this.#branches.gather(request.account, now).catch(unlessUnavailable);
-    operation.tentative = this.#credits.anywhere || isHot;
+    const home = { isTold: mode === "peek" };
+    if (home.isTold) await this.#tellHome(request.account, now);
+    operation.tentative = this.#credits.anywhere || this.#branches.isHot(request.account);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { generation } = stores.recall;
       operation.source = stores.unbooked.source;
@@ -106,15 +105,7 @@ export class Decider {
         case "mismatch":
           throw mismatch();
         case "denied": {
-          // What a branch has not spent is the account's to spend; not any more where the denial is kept already.
-          const isOpen = operation.tentative || operation.idempotency === null;
-          if (isHot && isOpen && (await this.#drawBack(request, operation, reply, now))) break;
-          // Denied by what the home knows alone: it is told the rest once, for the answer to show it.
-          if (isHot && isOpen && !isTold) {
-            isTold = true;
-            await this.#branches.gather(request.account, now).catch(unlessUnavailable);
-            break;
-          }
+          if (await this.#turnToBranches(request, operation, reply, home, now)) break;
           const { raised, credited } = await this.#raise(operation, reply, now);
           // Only once no limit moves any more is a denial kept for the key.
           const isKept = !operation.tentative || operation.idempotency === null;
@@ -130,6 +121,31 @@ export class Decider {
       }
     }
     throw unavailable("A steady view of the account");
+  }
+
+  /**
+   * What a hot account's branches have not spent is its own to spend; and a denial by what the home knows alone is to show what they have.
+   * Answers whether to ask again.
+   */
+  async #turnToBranches(
+    request: CheckRequest,
+    operation: Operation,
+    reply: Counted,
+    home: { isTold: boolean },
+    now: number,
+  ): Promise<boolean> {
+    // Where the denial is kept for a key already, it stands.
+    const isOpen = operation.tentative || operation.idempotency === null;
+    if (!isOpen || !this.#branches.isHot(request.account)) return false;
+    if (await this.#drawBack(request, operation, reply, now)) return true;
+    const isTold = home.isTold;
+    home.isTold = true;
+    if (!isTold) await this.#tellHome(request.account, now);
+    return !isTold;
+  }
+
+  async #tellHome(account: string, now: number): Promise<void> {
+    if (this.#branches.isHot(account)) await this.#branches.gather(account, now).catch(unlessUnavailable);
   }
 
   /** Draws back what was lent to branches where nothing else than what is held refuses, and where the answer is kept as it is. */
