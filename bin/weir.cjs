@@ -26,6 +26,7 @@ const SCRIPTS = {
   format: ["test/format.ts"],
   generate: ["test/generate.ts"],
   sbom: ["test/sbom.ts"],
+  package: ["test/package.ts"],
   billing: ["test/billing/main.ts"],
   browser: ["test/browser/main.ts"],
   fault: ["test/fault/main.ts"],
@@ -46,7 +47,7 @@ main().catch((error) => {
 });
 
 async function main() {
-  const compiled = path.join(ROOT, "dist", "cli", "main.js");
+  const compiled = path.join(ROOT, "src", "cli", "main.js");
   if (!fs.existsSync(LOCKFILE) && fs.existsSync(compiled)) return runPublished(compiled);
   followLauncher();
   followNpm();

@@ -1,10 +1,11 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { monotonicMs, sleep } from "../kernel/clock.ts";
 import type { WorkerGround } from "./api-worker.ts";
 
-const PROGRAM = fileURLToPath(new URL("./api-worker.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL(`./api-worker${extname(import.meta.url)}`, import.meta.url));
 /** One that ends sooner after its start than this is started again later and later. */
 const SETTLED_AFTER_MS = 10_000;
 const RESTART_FIRST_MS = 100;
