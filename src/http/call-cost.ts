@@ -20,7 +20,8 @@ export function registerCallCost(app: FastifyInstance): void {
     withTally(request.tally, done);
   });
   app.addHook("onSend", (request, reply, payload, done) => {
-    if (request.tally === null) return done(null, payload);
+    // The pages of the documentation know no tally at all.
+    if (!request.tally) return done(null, payload);
     const counted = [...request.tally].map(([meter, quantity]) => `${meter}=${quantity}`);
     if (counted.length > 0) void reply.header(HEADER, counted.join(", "));
     done(null, payload);
