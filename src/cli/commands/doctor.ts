@@ -61,8 +61,10 @@ async function examine(context: Context): Promise<Finding[]> {
   if (!isWeir(health)) return [...findings, notWeir(context)];
   findings.push({ check: "api", state: "ok", found: `answers at ${context.api.connection.url}`, remedy: null });
   const ready = await probe(context, "/ready");
-  findings.push(...(ready instanceof CommandFailure ? [failed("ready", ready)] : readiness(ready)));
-  findings.push(...(await inside(context)));
+  const outside = ready instanceof CommandFailure ? [failed("ready", ready)] : readiness(ready);
+  // What the server looks at itself it says more of than `/ready` tells everybody.
+  const seen = await inside(context);
+  findings.push(...outside.filter(({ check }) => !seen.some((finding) => finding.check === check)), ...seen);
   const usage = await probe(context, "/v1/usage");
   findings.push(usage instanceof CommandFailure ? failed("key", usage) : key(usage));
   return findings;
