@@ -76,10 +76,12 @@ export class Dispatcher {
     const until = monotonicMs() + RUN_MAX_MS;
     for (;;) {
       const open = !this.#stopped && errors.length === 0 && monotonicMs() < until;
+      const wasIdle = this.#webhooks.size + this.#mails.size === 0;
       const taken = open ? await this.#take(errors).catch((error: unknown) => (errors.push(error), 0)) : 0;
       const flights = [...this.#webhooks, ...this.#mails];
-      if (flights.length === 0) break;
-      if (taken === 0) await within(Promise.race(flights), LOOK_MS, null);
+      // One that ended while we looked had kept us from what else its endpoint is sent: look again.
+      if (flights.length === 0 && (wasIdle || !open)) break;
+      if (taken === 0 && flights.length > 0) await within(Promise.race(flights), LOOK_MS, null);
     }
     // A store that closes under a stopped dispatcher is no trouble: another process sends it again.
     if (errors.length > 0 && !this.#stopped) throw errors[0];
