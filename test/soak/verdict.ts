@@ -118,7 +118,8 @@ export async function questions({ stage, traffic, tenants, watch, reported }: Se
     },
     ...watch.thirds().map(({ name, first, last }) => ({
       asks: `memory of ${name} is flat`,
-      against: last / first > GROWTH_MAX ? [`${first.toFixed(0)} MB, then ${last.toFixed(0)} MB`] : [],
+      // What was never weighed is not flat either.
+      against: last / first <= GROWTH_MAX ? [] : [`${first.toFixed(0)} MB, then ${last.toFixed(0)} MB`],
     })),
   ];
 }
