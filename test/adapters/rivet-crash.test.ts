@@ -18,7 +18,7 @@ const runners: Runner[] = [];
 type Room = { sql(...statements: string[]): Promise<unknown[]> };
 
 beforeAll(async () => {
-  [weir, engine] = await Promise.all([openWeir(), startRivetEngine()]);
+  [weir, engine] = await Promise.all([openWeir(), startRivetEngine({ runnerLostAfterMs: 2_000 })]);
   key = await weir.key("data_plane");
   client = clientOf(engine.endpoint);
 });

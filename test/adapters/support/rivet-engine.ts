@@ -9,6 +9,12 @@ const STOP_TIME_LIMIT_MS = 10_000;
 /** A first start on a machine that has just given its ports away is tried again. */
 const PORT_TRIES = 3;
 
+/**
+ * How long the engine waits for a runner that has gone quiet. At 2 s a runner that is merely slow is taken for lost on a busy machine: its actors are
+ * woken elsewhere, and Rivet's client sends the action under way again, which then has run twice.
+ */
+const RUNNER_LOST_AFTER_MS = 60_000;
+
 /** A Rivet engine of its own. Killed, it is started again on the same ports with the same data. */
 export interface RivetEngine {
   endpoint: string;
@@ -17,7 +23,8 @@ export interface RivetEngine {
   stop(): Promise<void>;
 }
 
-export async function startRivetEngine(): Promise<RivetEngine> {
+/** `runnerLostAfterMs`: short where a test kills runners and waits for their actors to wake. */
+export async function startRivetEngine({ runnerLostAfterMs = RUNNER_LOST_AFTER_MS } = {}): Promise<RivetEngine> {
   const dir = tempDir("rivet");
   let restarted: () => void = () => undefined;
   for (let tries = 1; ; tries++) {
@@ -40,8 +47,7 @@ export async function startRivetEngine(): Promise<RivetEngine> {
           RIVET__METRICS__PORT: String(metrics),
           // On a busy machine the engine takes in no new actors, by the load it sees; a thousand cores are never busy.
           RIVET__RUNTIME__WORKER_CPU_MAX: "1000000",
-          // How long a runner that was killed is waited for; 15 s by default.
-          RIVET__PEGBOARD__ENVOY_LOST_THRESHOLD: "2000",
+          RIVET__PEGBOARD__ENVOY_LOST_THRESHOLD: String(runnerLostAfterMs),
           RIVET__TELEMETRY__ENABLED: "false",
           RUST_LOG: "error",
         },
