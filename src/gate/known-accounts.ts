@@ -1,5 +1,6 @@
 import type { Counted } from "../counters/check-call.ts";
 import type { KeySpace } from "../counters/keys.ts";
+import { AccountLine } from "../counters/quick-calls.ts";
 import type { MeterState } from "./decision.ts";
 import type { PreparedCheck } from "./prepared-check.ts";
 
@@ -17,6 +18,7 @@ export interface KnownMeter {
 /** What holds of an account as long as its leave does (quick.lua). Times in epoch ms. */
 export interface KnownAccount {
   readonly stateKey: string;
+  readonly line: AccountLine;
   readonly runId: string;
   readonly leave: string;
   readonly epoch: number;
@@ -68,6 +70,7 @@ export class KnownAccounts {
     const { day, month, expiry } = header;
     const known: KnownAccount = {
       stateKey: this.#keys.state(account),
+      line: new AccountLine(),
       runId: header.runId,
       leave,
       epoch: header.epoch,

@@ -1,5 +1,5 @@
 import type { Catalog } from "../catalog/catalog.ts";
-import type { QuickOperation } from "../counters/quick-calls.ts";
+import type { AccountLine, QuickOperation } from "../counters/quick-calls.ts";
 import type { Shape, Shapes } from "../counters/quick-shape.ts";
 import type { RunningTotal, UnbookedTotals } from "../ledger/unbooked.ts";
 import type { CheckRequest } from "./check-request.ts";
@@ -66,6 +66,7 @@ function prepare(known: KnownAccount, request: CheckRequest, catalog: Catalog, s
 class PreparedOperation implements QuickOperation {
   readonly stateKey: string;
   readonly totalsKey: string;
+  readonly line: AccountLine;
   readonly runId: string;
   readonly leave: string;
   readonly epoch: number;
@@ -75,9 +76,10 @@ class PreparedOperation implements QuickOperation {
   #source = "";
   #label = "";
 
-  constructor({ stateKey, totalsKey, runId, leave, epoch, bucket }: KnownAccount, place: string, shape: Shape) {
+  constructor({ stateKey, totalsKey, line, runId, leave, epoch, bucket }: KnownAccount, place: string, shape: Shape) {
     this.stateKey = stateKey;
     this.totalsKey = totalsKey;
+    this.line = line;
     this.runId = runId;
     this.leave = leave;
     this.epoch = epoch;

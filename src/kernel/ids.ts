@@ -38,13 +38,19 @@ export function randomBase62(length: number): string {
   return stock.toString("latin1", taken, (taken += length));
 }
 
-/** Bytes of 248 and above are thrown away: 62 goes four times into what is left. */
-const randomLetters = (): Buffer =>
-  Buffer.from(
-    randomBytes(STOCK_LENGTH)
-      .filter((byte) => byte < 248)
-      .map((byte) => ALPHABET.charCodeAt(byte % 62)),
-  );
+/** By byte, its letter. Bytes of 248 and above are thrown away: 62 goes four times into what is left. */
+const LETTERS = Uint8Array.from({ length: 248 }, (_, byte) => ALPHABET.charCodeAt(byte % ALPHABET.length));
+
+/** In place and by a plain loop: `filter` and `map` of a Buffer took a fifth of this process' time under full load. */
+function randomLetters(): Buffer {
+  const bytes = randomBytes(STOCK_LENGTH);
+  let count = 0;
+  for (const byte of bytes) {
+    const letter = LETTERS[byte];
+    if (letter !== undefined) bytes[count++] = letter;
+  }
+  return bytes.subarray(0, count);
+}
 
 /** An id as `<prefix>_<20 base-62 characters>` (119 random bits). */
 export const newId = (prefix: string): string => `${prefix}_${randomBase62(20)}`;

@@ -6,6 +6,14 @@ interface Pending {
   fail: (error: Error) => void;
 }
 
+interface Waiting {
+  run: (place: number) => void;
+  fail: (error: Error) => void;
+}
+
+/** Calls that have left the line are kept in its list until they are so many: to move up each time would cost as much as the line is long. */
+const LEFT_MAX = 1_024;
+
 /** How often the oldest call under way is looked at, milliseconds. */
 const WATCH_MS = 25;
 
@@ -17,50 +25,58 @@ const WATCH_MS = 25;
 export class BoundedCalls {
   readonly #server: string;
   readonly #timeoutMs: number;
-  readonly #inFlightMax: number;
   readonly #waitingMax: number;
   readonly #onDoubt: () => void;
-  readonly #inFlight = new Set<Pending>();
-  #waiting: { run: () => void; fail: (error: Error) => void }[] = [];
+  /**
+   * Places for calls, and which of them are free. A set, which calls come to and leave all the time, is laid out anew every few of them, and each
+   * old layout leads to the next: once one was old to the garbage collector, every call since looked alive to it and was copied twice.
+   */
+  readonly #inFlight: (Pending | null)[];
+  readonly #free: number[];
+  #waiting: (Waiting | null)[] = [];
   #next = 0;
   #watch: NodeJS.Timeout | null = null;
 
   constructor(server: string, limits: { timeoutMs: number; inFlightMax: number; waitingMax: number; onDoubt?: () => void }) {
     this.#server = server;
     this.#timeoutMs = limits.timeoutMs;
-    this.#inFlightMax = limits.inFlightMax;
+    this.#inFlight = Array.from({ length: limits.inFlightMax }, () => null);
+    this.#free = Array.from(this.#inFlight.keys());
     this.#waitingMax = limits.waitingMax;
     this.#onDoubt = limits.onDoubt ?? (() => {});
   }
 
   /** Runs `call` when there is room. Rejects with `unavailable` when the server is silent or too many wait. */
   run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#inFlight.size < this.#inFlightMax) return this.#start(call);
+    const place = this.#free.pop();
+    if (place !== undefined) return this.#start(place, call);
     if (this.#waiting.length - this.#next >= this.#waitingMax) return Promise.reject(unavailable(this.#server));
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ run: () => void this.#start(call).then(resolve, reject), fail: reject });
+      const run = (freed: number): void => void this.#start(freed, call).then(resolve, reject);
+      this.#waiting.push({ run, fail: reject });
     });
   }
 
   /** Fails everything under way or in line: the connection is gone, and with it every answer. */
   failAll(): void {
-    if (this.#inFlight.size > 0) this.#onDoubt();
-    for (const pending of this.#inFlight) pending.fail(unavailable(this.#server));
+    if (this.#isBusy()) this.#onDoubt();
     const waiting = this.#waiting.slice(this.#next);
     this.#waiting = [];
     this.#next = 0;
-    for (const { fail } of waiting) fail(unavailable(this.#server));
+    for (const pending of this.#inFlight) pending?.fail(unavailable(this.#server));
+    for (const one of waiting) one?.fail(unavailable(this.#server));
   }
 
-  #start<T>(call: () => Promise<T>): Promise<T> {
+  #start<T>(place: number, call: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending: Pending = { startedAt: monotonicMs(), fail: (error) => end(() => reject(error)) };
       const end = (settle: () => void): void => {
-        if (!this.#inFlight.delete(pending)) return;
+        if (this.#inFlight[place] !== pending) return;
+        this.#inFlight[place] = null;
         settle();
-        this.#startNext();
+        this.#startNext(place);
       };
-      this.#inFlight.add(pending);
+      this.#inFlight[place] = pending;
       this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
       call().then(
         (value) => end(() => resolve(value)),
@@ -69,20 +85,20 @@ export class BoundedCalls {
     });
   }
 
-  #startNext(): void {
+  #startNext(place: number): void {
     const next = this.#waiting[this.#next];
-    if (next) {
-      this.#next += 1;
-      next.run();
-    } else if (this.#waiting.length > 0) {
-      this.#waiting = [];
+    if (!next) return void this.#free.push(place);
+    this.#waiting[this.#next++] = null;
+    if (this.#next === this.#waiting.length || this.#next >= LEFT_MAX) {
+      this.#waiting.splice(0, this.#next);
       this.#next = 0;
     }
+    next.run(place);
   }
 
   #look(): void {
     // Not when the last call ended: one caller after another would set and clear a timer for each call.
-    if (this.#inFlight.size === 0 && this.#watch) {
+    if (!this.#isBusy() && this.#watch) {
       clearInterval(this.#watch);
       this.#watch = null;
     }
@@ -93,9 +109,13 @@ export class BoundedCalls {
     });
   }
 
-  // The set keeps the order of insertion: its first is the oldest.
+  #isBusy(): boolean {
+    return this.#free.length < this.#inFlight.length;
+  }
+
   #isSilent(): boolean {
-    const [oldest] = this.#inFlight;
-    return oldest !== undefined && monotonicMs() - oldest.startedAt > this.#timeoutMs;
+    let oldest = Infinity;
+    for (const pending of this.#inFlight) if (pending && pending.startedAt < oldest) oldest = pending.startedAt;
+    return monotonicMs() - oldest > this.#timeoutMs;
   }
 }
