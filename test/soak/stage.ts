@@ -15,6 +15,9 @@ const NODE_TIMEOUT_MS = 3_000;
 const MAX_CONNECTIONS = 200;
 const READY_TIME_LIMIT_MS = 30_000;
 const READY_POLL_MS = 100;
+/** A process that ends before it is ready, as one does whose stores are away, is started again, as a supervisor does. */
+const START_TRIES = 10;
+const START_AGAIN_MS = 1_000;
 
 /** A process' place. Who is in it changes with each rolling restart, but in those that are let run. */
 export interface Seat {
@@ -44,6 +47,8 @@ export class Stage {
   readonly stops: (Stop & { name: string })[] = [];
   /** What processes wrote, latest last. */
   readonly said: string[] = [];
+  /** Starts that came to nothing and were tried again. */
+  failedStarts = 0;
   readonly #dir: string;
   readonly #postgres: PostgresServer;
   readonly #cluster: TestCluster;
@@ -129,12 +134,24 @@ export class Stage {
       WEIR_DATA_DIR: join(this.#dir, `weir-${++this.#started}`),
       PORT: "0",
     };
-    const started = await WeirCommand.start(args, env, (line) => this.said.push(`${name}: ${line}`));
+    const started = await this.#startAtLast(args, env, (line) => this.said.push(`${name}: ${line}`));
     if (started.url !== null) {
       await answersReady(started.url);
       this.balancer.add(started.url);
     }
     return started;
+  }
+
+  async #startAtLast(...command: Parameters<typeof WeirCommand.start>): Promise<WeirCommand> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await WeirCommand.start(...command);
+      } catch (error) {
+        if (tries === START_TRIES) throw error;
+        this.failedStarts += 1;
+        await sleep(START_AGAIN_MS);
+      }
+    }
   }
 }
 

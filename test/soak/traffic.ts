@@ -36,7 +36,7 @@ export class Traffic {
   /** What no caller should see: other answers, contradictions, no answer in the end; the first of them. */
   readonly faults: string[] = [];
   faultCount = 0;
-  readonly phases: Record<PhaseName, Phase> = { calm: newPhase(), rolling: newPhase(), failover: newPhase() };
+  phases: Record<PhaseName, Phase> = { calm: newPhase(), rolling: newPhase(), failover: newPhase() };
   /** What happens to Weir now. */
   isRolling = false;
   isFailingOver = false;
@@ -93,6 +93,11 @@ export class Traffic {
   /** Requests answered 503 so far. */
   get unavailableCount(): number {
     return Object.values(this.phases).reduce((n, { unavailable }) => n + [...unavailable.values()].reduce((m, times) => m + times, 0), 0);
+  }
+
+  /** Forgets how it went so far. What was counted stands. */
+  beginAnew(): void {
+    this.phases = { calm: newPhase(), rolling: newPhase(), failover: newPhase() };
   }
 
   /** Ends the data planes: what they hold is given back. */

@@ -153,7 +153,7 @@ export function figures({ stage, traffic, watch, loop }: Seen, say: (line: strin
   const slowest = stage.stops.reduce((ms, stop) => Math.max(ms, stop.ms), 0);
   const { left, refused } = stage.balancer;
   say(
-    `${stage.stops.length} processes stopped, the slowest in ${(slowest / 1_000).toFixed(1)} s; callers went elsewhere ${left} times, ${refused} requests found nobody and were sent to another`,
+    `${stage.stops.length} processes stopped, the slowest in ${(slowest / 1_000).toFixed(1)} s, ${stage.failedStarts} starts tried again; callers went elsewhere ${left} times, ${refused} requests found nobody and were sent to another`,
   );
   for (const { name, first, last } of watch.thirds())
     say(`  ${name}: ${first.toFixed(0)} MB in the first third, ${last.toFixed(0)} MB in the last (×${(last / first).toFixed(2)})`);
