@@ -6,7 +6,7 @@ import { unavailable, notFound, unlessUnavailable } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
 import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { openEpoch, presentEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
-import { bookedElsewhere } from "../ledger/ledger-store.ts";
+import { bookedElsewhere, foreignSeqs } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
@@ -206,8 +206,8 @@ export class AccountLoader {
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
       // What was booked between our reading the sums and our installing them found nobody to tell.
-      if (answer.installed && (await this.#read(account, now, epoch)).foreignSeq > loaded.foreignSeq)
-        await this.#refresh(account, epoch, now);
+      const newest = answer.installed ? (await foreignSeqs(db, [account])).get(account) : undefined;
+      if (newest !== undefined && newest > loaded.foreignSeq) await this.#refresh(account, epoch, now);
       return;
     }
     throw unavailable("A steady view of the account's limits");

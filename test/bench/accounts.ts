@@ -13,8 +13,8 @@ export const USAGE = {
 /** Names of accounts, in order. */
 export const accountNames = (count: number): string[] => Array.from({ length: count }, (_, i) => `acct_${i + 1}`);
 
-/** Makes accounts on the Free plan, so that every meter of USAGE has a hard limit and grants to be asked for. */
-export async function makeAccounts(db: Db, names: readonly string[], now: number): Promise<void> {
+/** Makes accounts: on the Free plan every meter of USAGE has a hard limit and grants to be asked for. */
+export async function makeAccounts(db: Db, names: readonly string[], now: number, plan: "free" | "pro" = "free"): Promise<void> {
   const at = iso(now);
   for (let i = 0; i < names.length; i += 1_000) {
     // Each row is audited: ten thousand took longer than a statement may.
@@ -23,6 +23,6 @@ export async function makeAccounts(db: Db, names: readonly string[], now: number
       insert into accounts (account, created_at, updated_at) select t, ${at}::timestamptz, ${at}::timestamptz from unnest(${part}::text[]) t
       returning account
     ) insert into subscriptions (account, starts_at, plan, created_at)
-      select account, date_trunc('month', ${at}::timestamptz), 'free', ${at}::timestamptz from made`.execute(db);
+      select account, date_trunc('month', ${at}::timestamptz), ${plan}, ${at}::timestamptz from made`.execute(db);
   }
 }

@@ -12,20 +12,48 @@ export interface Profile {
   objects: number;
   accounts: number;
   historyMonths: number;
+  /** A system that is full. */
+  size: { accounts: number; objects: number; steadyMs: number };
+  /** A year of the ledger. */
+  year: { accounts: number };
 }
 
 export const PROFILES: Readonly<Record<Profile["name"], Profile>> = {
-  full: { name: "full", rounds: 7, stretchMs: 3_000, soakMs: 600_000, objects: 1_000_000, accounts: 100_000, historyMonths: 12 },
-  quick: { name: "quick", rounds: 5, stretchMs: 500, soakMs: 15_000, objects: 100_000, accounts: 10_000, historyMonths: 12 },
+  full: {
+    name: "full",
+    rounds: 7,
+    stretchMs: 3_000,
+    soakMs: 600_000,
+    objects: 1_000_000,
+    accounts: 100_000,
+    historyMonths: 12,
+    size: { accounts: 1_000_000, objects: 1_000_000, steadyMs: 60_000 },
+    year: { accounts: 100_000 },
+  },
+  quick: {
+    name: "quick",
+    rounds: 5,
+    stretchMs: 500,
+    soakMs: 15_000,
+    objects: 100_000,
+    accounts: 10_000,
+    historyMonths: 12,
+    size: { accounts: 1_000, objects: 10_000, steadyMs: 4_000 },
+    year: { accounts: 2_000 },
+  },
 };
 
-/** What a benchmark is given: stores that nobody else uses, and the time it may take. */
-export interface Bench {
-  profile: Profile;
-  /** A migrated, empty database. */
+/** A migrated, empty database and an empty Redis, append-only as in production. */
+export interface Addresses {
   databaseUrl: string;
-  /** Empty, append-only as in production. */
   redisUrl: string;
+}
+
+/** What a benchmark is given: stores that nobody else uses, and the time it may take. */
+export interface Bench extends Addresses {
+  profile: Profile;
+  /** Stores of a second system, where the suite asks for one. */
+  second: Addresses | null;
   /** An empty folder. */
   dataDir: string;
   /** To people, on stderr. */
@@ -38,6 +66,8 @@ export interface Bench {
 export interface Suite {
   /** One sentence for readers: what is measured, against what. */
   title: string;
+  /** Whether two systems are compared, each on stores of its own. */
+  needsSecond?: boolean;
   run: (bench: Bench) => Promise<Result[]>;
 }
 
@@ -52,6 +82,8 @@ export const SUITES = [
   "unblocking",
   "growth",
   "invoices",
+  "size",
+  "year",
   "soak",
 ] as const;
 export type SuiteName = (typeof SUITES)[number];

@@ -2,7 +2,7 @@
 import type { Bench, Suite } from "./bench.ts";
 
 /** What main.ts sends. */
-export type Order = { suite: string } & Pick<Bench, "profile" | "databaseUrl" | "redisUrl" | "dataDir">;
+export type Order = { suite: string } & Pick<Bench, "profile" | "databaseUrl" | "redisUrl" | "second" | "dataDir">;
 
 process.once("message", (order: Order) => {
   void perform(order).then(

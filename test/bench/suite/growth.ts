@@ -1,5 +1,4 @@
 import { sql } from "kysely";
-import type { CheckRequest } from "../../../src/gate/check-request.ts";
 import type { Engine } from "../../../src/engine.ts";
 import { systemClock } from "../../../src/kernel/clock.ts";
 import { DAY_MS, HOUR_MS, iso } from "../../../src/kernel/window.ts";
@@ -7,6 +6,7 @@ import { ensurePartitions } from "../../../src/ledger/ledger-store.ts";
 import { accountNames, makeAccounts, USAGE } from "../accounts.ts";
 import type { Bench } from "../bench.ts";
 import { closedLoop } from "../closed-loop.ts";
+import { allowed, inAnyOrder, REDIS_BYTES, storing, weighed } from "../loading.ts";
 import { atMost, figure, versus, type Result } from "../result.ts";
 import { interleave, p50, type Subject } from "../rounds.ts";
 import { openClient, openEngine } from "../stores.ts";
@@ -16,10 +16,8 @@ export const title =
 
 const CALLERS = 1;
 const FLAT = 1.2;
-const STORING = { service: "api", namespace: "Room" };
-/** Bounds on what Redis keeps, bytes. */
-// A million accounts in 8 GB. A key is kept twice until it is booked: as an answer, and to be booked.
-const BYTES = { account: 8_000, object: 200, key: 700 };
+/** A key is kept twice until it is booked: as an answer, and to be booked. */
+const KEY_BYTES = 700;
 const KEYS = 10_000;
 
 export async function run(bench: Bench): Promise<Result[]> {
@@ -30,8 +28,7 @@ export async function run(bench: Bench): Promise<Result[]> {
   await sql`update subscriptions set plan = 'pro' where account in ('few', 'many', 'keyed', 'old', 'new', 'wide')`.execute(engine.db);
   await history(engine, historyMonths);
   const memory = await measured(bench, engine, { names, objects });
-  const store = (account: string, count: number) => (n: number) =>
-    allowed(engine, { account, ...STORING, object: `o${n % count}`, storageBytes: { set: 1_000 + (n % 7) } });
+  const store = (account: string, count: number) => (n: number) => allowed(engine, storing(account, n % count, 1_000 + (n % 7)));
   const use = (account: string, usage: Record<string, number>) => () => allowed(engine, { account, service: "api", usage });
   const counters = engine.catalog.meters.filter(({ kind }) => kind === "counter").map(({ name }) => name);
   const calls: [string, (n: number) => Promise<unknown>][] = [
@@ -58,11 +55,6 @@ export async function run(bench: Bench): Promise<Result[]> {
   ];
 }
 
-async function allowed(engine: Engine, request: CheckRequest): Promise<void> {
-  const decision = await engine.gate.check(request, systemClock.now());
-  if (!decision.allowed) throw new Error(`denied: ${decision.denials.map((d) => d.message).join(" ")}`);
-}
-
 /** Loads accounts, objects and idempotency keys, and weighs them by what Redis' memory grows by. */
 async function measured(
   bench: Bench,
@@ -70,23 +62,17 @@ async function measured(
   { names, objects }: { names: readonly string[]; objects: number },
 ): Promise<Result[]> {
   const client = openClient(bench);
-  const used = async (): Promise<number> => Number(/^used_memory:(\d+)/m.exec(await client.info("memory"))?.[1] ?? "0");
-  const grown = async (count: number, step: (i: number) => Promise<unknown>): Promise<number> => {
-    const before = await used();
-    for (let i = 0; i < count; i += 500) await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, k) => step(i + k)));
-    return ((await used()) - before) / count;
-  };
+  const grown = (count: number, step: (i: number) => Promise<unknown>): Promise<number> =>
+    weighed(client, count, () => inAnyOrder({ to: count }, step));
   const account = await grown(names.length, (i) => allowed(engine, { account: names[i] ?? "", service: "api", usage: USAGE }));
-  const object = await grown(objects, (i) =>
-    allowed(engine, { account: "many", ...STORING, object: `o${i}`, storageBytes: { set: 1_000 } }),
-  );
+  const object = await grown(objects, (i) => allowed(engine, storing("many", i, 1_000)));
   await allowed(engine, { account: "keyed", service: "api", usage: USAGE });
   const key = await grown(KEYS, (i) => allowed(engine, { account: "keyed", service: "api", usage: USAGE, idempotencyKey: `key-${i}` }));
   // What waits to be booked goes once it is; what stays is what a busy account weighs.
   return [
-    figure("growth.redis_bytes_per_account", "bytes", { value: account }, atMost(BYTES.account, "value")),
-    figure("growth.redis_bytes_per_object", "bytes", { value: object }, atMost(BYTES.object, "value")),
-    figure("growth.redis_bytes_per_idempotency_key", "bytes", { value: key }, atMost(BYTES.key, "value")),
+    figure("growth.redis_bytes_per_account", "bytes", { value: account }, atMost(REDIS_BYTES.account, "value")),
+    figure("growth.redis_bytes_per_object", "bytes", { value: object }, atMost(REDIS_BYTES.object, "value")),
+    figure("growth.redis_bytes_per_idempotency_key", "bytes", { value: key }, atMost(KEY_BYTES, "value")),
   ];
 }
 

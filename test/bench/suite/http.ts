@@ -1,13 +1,10 @@
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import fastify, { type FastifyInstance } from "fastify";
-import { buildApp } from "../../../src/http/app.ts";
+import fastify from "fastify";
 import { systemClock } from "../../../src/kernel/clock.ts";
 import type { Engine } from "../../../src/engine.ts";
-import { openState } from "../../../src/state/open-state.ts";
 import { accountNames, makeAccounts, USAGE } from "../accounts.ts";
 import type { Bench } from "../bench.ts";
 import { startLoader } from "../http/loader.ts";
+import { KEY, listening, serve } from "../http/serve.ts";
 import { atLeast, atMost, figure, versus, type Result } from "../result.ts";
 import { interleave, median, p99, rate, type Subject } from "../rounds.ts";
 import { openEngine } from "../stores.ts";
@@ -20,7 +17,6 @@ const CALLERS = 32;
 const BATCH = 100;
 /** A hundred at once from fewer: as many as keep two cores busy. */
 const BATCH_CALLERS = 8;
-const KEY = "the-benchmark-operator-key";
 const DECISIONS_A_SECOND = 150_000;
 
 export async function run(bench: Bench): Promise<Result[]> {
@@ -29,7 +25,7 @@ export async function run(bench: Bench): Promise<Result[]> {
   await makeAccounts(engine.db, names, systemClock.now());
   const checks = names.map((account) => ({ account, service: "api", namespace: "Room", object: "room-1", usage: USAGE }));
   const answers = await warmedUp(engine, checks);
-  const weir = await weirApp(bench, engine);
+  const { port: weir } = await serve(bench, engine);
   const bare = await bareApp(bench, answers[0]);
   const send = startLoader(bench);
   const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
@@ -67,12 +63,6 @@ async function warmedUp(engine: Engine, checks: Parameters<Engine["gate"]["check
   return answers;
 }
 
-async function weirApp(bench: Bench, engine: Engine): Promise<number> {
-  const state = await openState(engine, join(bench.dataDir, "state"), (error) => bench.say(String(error)));
-  bench.closers.push(() => state.close());
-  return listening(bench, await buildApp({ engine, state, adminKey: KEY, redisDurable: null, runJobs: async () => {} }));
-}
-
 const OBJECT = { type: "object", additionalProperties: true } as const;
 
 /** What Fastify does when asked for no more than parsing a body by its schema and writing an answer by its. */
@@ -107,10 +97,4 @@ async function bareApp(bench: Bench, answer: unknown): Promise<number> {
     decisions: request.body.checks.map(() => answer),
   }));
   return listening(bench, app);
-}
-
-async function listening(bench: Bench, app: Pick<FastifyInstance, "listen" | "close" | "server">): Promise<number> {
-  bench.closers.push(() => app.close());
-  await app.listen({ host: "127.0.0.1", port: 0 });
-  return (app.server.address() as AddressInfo).port;
 }

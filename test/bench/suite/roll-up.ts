@@ -1,11 +1,12 @@
 import { sql } from "kysely";
-import { monotonicMs, systemClock } from "../../../src/kernel/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../../src/kernel/clock.ts";
 import type { Engine } from "../../../src/engine.ts";
 import { accountNames, makeAccounts, USAGE } from "../accounts.ts";
 import type { Bench } from "../bench.ts";
 import { closedLoop } from "../closed-loop.ts";
+import { watchLag } from "../lag.ts";
 import { atLeast, atMost, figure, versus, type Result } from "../result.ts";
-import { interleave, median, rate, type Sample, type Subject } from "../rounds.ts";
+import { interleave, rate, type Sample, type Subject } from "../rounds.ts";
 import { openEngine } from "../stores.ts";
 
 export const title =
@@ -66,20 +67,22 @@ async function timed(work: () => Promise<unknown>): Promise<Sample> {
   return { rate: (ACCOUNTS * METERS.length * 1_000) / ms, p50Ms: ms, p99Ms: ms };
 }
 
-/** From a check's answer until it is booked, at worst: the time between two roll-ups and the later one's own. */
+/** From a check's answer until it is booked, at worst. */
 async function lag(engine: Engine, names: readonly string[], rounds: number): Promise<number> {
-  const lags: number[] = [];
-  let begun = monotonicMs();
   const load = closedLoop(CALLERS, rounds * ROLL_UP_EVERY_MS, (n) =>
     engine.gate.check({ account: names[n % names.length] ?? "", service: "api", usage: USAGE }, systemClock.now()),
   );
-  for (let round = 0; round < rounds; round++) {
-    await new Promise((resolve) => setTimeout(resolve, ROLL_UP_EVERY_MS));
-    const before = begun;
-    begun = monotonicMs();
-    await engine.rollUp();
-    lags.push(monotonicMs() - before);
-  }
-  await load;
-  return Math.max(median(lags), ...lags);
+  let isOver = false;
+  const rolling = (async () => {
+    while (!isOver) {
+      await sleep(ROLL_UP_EVERY_MS);
+      await engine.rollUp();
+    }
+  })();
+  const { p99Ms } = await watchLag(
+    engine,
+    load.finally(() => (isOver = true)),
+  );
+  await rolling;
+  return p99Ms;
 }

@@ -1,0 +1,78 @@
+import { sql } from "kysely";
+import { Redis } from "ioredis";
+import type { CheckRequest } from "../../src/gate/check-request.ts";
+import type { Engine } from "../../src/engine.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/kernel/clock.ts";
+import { seededRandom } from "../../src/replay/random.ts";
+import { accountNames, makeAccounts, USAGE } from "./accounts.ts";
+import type { Bench } from "./bench.ts";
+import { allowed, inAnyOrder, storing, weighed } from "./loading.ts";
+
+/** The account that has all the objects. */
+export const BIG = "big";
+/** As the job is rung. */
+const ROLL_UP_EVERY_MS = 1_000;
+
+/** A system all of whose accounts are loaded. */
+export interface System {
+  engine: Engine;
+  /** A random account, not the big one. */
+  account: () => string;
+  /** The number of a random object of the big account. */
+  object: () => number;
+  loaded: { accountBytes: number; objectBytes: number; accountsPerSecond: number; objectsPerSecond: number };
+}
+
+export const use = (account: string): CheckRequest => ({ account, service: "api", usage: USAGE });
+
+/** Fills a system by checks alone, rolled up meanwhile as ever, and weighs what Redis keeps of it once all is booked. */
+export async function loadSystem(
+  bench: Bench,
+  engine: Engine,
+  redisUrl: string,
+  { accounts, objects }: { accounts: number; objects: number },
+): Promise<System> {
+  const names = accountNames(accounts);
+  const from = monotonicMs();
+  await makeAccounts(engine.db, names, systemClock.now());
+  await makeAccounts(engine.db, [BIG], systemClock.now(), "pro");
+  await sql`analyze accounts, subscriptions`.execute(engine.db);
+  bench.say(`${accounts} accounts made in ${seconds(from)} s`);
+  const client = new Redis(redisUrl);
+  bench.closers.push(() => client.disconnect());
+  const load = async (what: string, count: number, step: (i: number) => Promise<unknown>) => {
+    const begun = monotonicMs();
+    const bytes = await weighed(client, count, () => rolledUpMeanwhile(engine, inAnyOrder({ to: count }, step)));
+    bench.say(`${count} ${what} loaded and booked in ${seconds(begun)} s`);
+    return { bytes, perSecond: (count * 1_000) / (monotonicMs() - begun) };
+  };
+  const ofAccounts = await load("accounts", accounts, (i) => allowed(engine, use(names[i] ?? "")));
+  const ofObjects = await load("objects", objects, (i) => allowed(engine, storing(BIG, i, 1_000)));
+  const random = seededRandom(1);
+  return {
+    engine,
+    account: () => names[Math.floor(random() * accounts)] ?? "",
+    object: () => Math.floor(random() * objects),
+    loaded: {
+      accountBytes: ofAccounts.bytes,
+      objectBytes: ofObjects.bytes,
+      accountsPerSecond: ofAccounts.perSecond,
+      objectsPerSecond: ofObjects.perSecond,
+    },
+  };
+}
+
+const seconds = (from: number): string => ((monotonicMs() - from) / 1_000).toFixed(1);
+
+/** Rolls up as the job does until the work is done, and then until nothing waits. */
+async function rolledUpMeanwhile(engine: Engine, work: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  const rolling = (async () => {
+    while (!isOver) {
+      await sleep(ROLL_UP_EVERY_MS);
+      await engine.rollUp();
+    }
+    while ((await engine.rollUp()).accounts > 0);
+  })();
+  await Promise.all([work.finally(() => (isOver = true)), rolling]);
+}
