@@ -1,5 +1,5 @@
 import type { KeySpace } from "./keys.ts";
-import { readHeader, readIntegral, readMeter, type GaugeIntegral, type Header, type MeterCounters } from "./layout.ts";
+import { readHeader, readIntegral, readMeter, readPlace, type GaugeIntegral, type Header, type MeterCounters } from "./layout.ts";
 import { buffer, text, type Reply } from "./script.ts";
 
 /** One operation as the script takes it; every number is a checked quantity. */
@@ -33,6 +33,8 @@ export interface Counted {
   leave: string;
   /** What is left of each counter on the quick path, in the order of `usage`. */
   rooms: number[];
+  /** Where each counter's room stands there, in the order of `usage`; null where it may not be counted so. */
+  places: (number | null)[];
   objectBefore: number;
   objectAfter: number;
   /** Letters: p payload, o object ceiling, s account storage. */
@@ -133,6 +135,7 @@ export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): Chec
     kept: buffer(reply[5]),
     leave: text(reply[6]),
     rooms: text(reply[7]).split(",").map(Number),
+    places: usage.map((_, i) => readPlace(buffer(reply[8 + i]))),
     meters: reply.slice(8).map((packed, i) => readMeter(buffer(packed), i >= usage.length)),
     integral: storage === null ? null : readIntegral(buffer(reply[8 + usage.length])),
   };

@@ -4,8 +4,8 @@ import { QUANTITY_MAX } from "../kernel/quantity.ts";
 /** Reads what scripts/prelude.lua packs: little-endian doubles, −1 for "none". */
 
 const HEADER_DOUBLES = 17;
-const METER_DOUBLES = 16;
-const PERIOD_DOUBLES = METER_DOUBLES / 2;
+const PERIOD_DOUBLES = 8;
+const PLACE = 2 * PERIOD_DOUBLES;
 const NONE = -1;
 
 /** What Redis knows of an account besides its meters. Times in epoch ms, ceilings in bytes, null where there is none. */
@@ -84,6 +84,9 @@ export function readMeter(packed: Buffer, gauge: boolean): MeterCounters {
   const level = { granted: day.granted, used: day.spent, spent: day.spent, held: day.held };
   return { day: { ...day, ...level }, month: { ...month, ...level } };
 }
+
+/** Where a counter's room stands among its account's (quick.lua); null until it is counted. */
+export const readPlace = (packed: Buffer): number | null => orNull(packed.readDoubleLE(PLACE * 8));
 
 /** A gauge's bucket, unpacked: the level summed over time. */
 export function readIntegral(packed: Buffer): GaugeIntegral {

@@ -181,7 +181,13 @@ function written(groups: readonly Group[], sources: readonly string[]): { keys: 
     keys.push(stateKey, totalsKey);
     rows.push(number, group.length, leave, operation.label(sources[i] ?? ""));
   });
-  const named = [...shapes.keys()].flatMap(({ meters, quantities, whole }) => [meters.length, whole, ...meters, ...quantities]);
+  const named = [...shapes.keys()].flatMap(({ meters, quantities, places, whole }) => [
+    meters.length,
+    whole,
+    ...meters,
+    ...quantities,
+    ...places,
+  ]);
   return { keys, args: [shapes.size, ...named, ...rows] };
 }
 

@@ -1,7 +1,9 @@
-/** Meters with their quantities, as many operations count them: one object for all of these. */
+/** Meters with their quantities, as many operations count them, in places that many accounts have: one object for all of these. */
 export interface Shape {
   readonly meters: readonly string[];
   readonly quantities: readonly number[];
+  /** Of each meter among the rooms of its account (quick.lua). */
+  readonly places: readonly number[];
   /** The end of the field its operations are counted in as a whole; empty while each meter is. */
   readonly whole: string;
 }
@@ -23,15 +25,17 @@ interface MetShape extends Shape {
 /** The shapes this process has met. */
 export class Shapes {
   readonly #shapes = new Map<string, MetShape>();
-  #common = 0;
+  /** Fields of shapes that are counted as a whole; some differ in their places alone. */
+  readonly #common = new Set<string>();
 
-  of(usage: Usage): Shape {
-    const name = nameOf(usage);
+  /** `places`: of each meter among the account's rooms. */
+  of(usage: Usage, places: readonly number[]): Shape {
+    const name = `${nameOf(usage)}${places.join(",")}`;
     let shape = this.#shapes.get(name);
     if (!shape) {
       // Common ones stay counted as they are: those that come anew are met again.
       if (this.#shapes.size >= SHAPES_MAX) this.#shapes.clear();
-      shape = { meters: usage.map(([meter]) => meter), quantities: usage.map(([, quantity]) => quantity), whole: "", met: 0 };
+      shape = { meters: usage.map(([meter]) => meter), quantities: usage.map(([, quantity]) => quantity), places, whole: "", met: 0 };
       this.#shapes.set(name, shape);
     }
     return shape;
@@ -41,9 +45,11 @@ export class Shapes {
   meet(shape: Shape): void {
     const met = shape as MetShape;
     met.met += 1;
-    if (met.met !== COMMON_FROM || this.#common >= COMMON_MAX) return;
-    this.#common += 1;
-    met.whole = `#${nameOf(met.meters.map((meter, i) => [meter, met.quantities[i] ?? 0]))}`;
+    if (met.met !== COMMON_FROM) return;
+    const whole = `#${nameOf(met.meters.map((meter, i) => [meter, met.quantities[i] ?? 0]))}`;
+    if (this.#common.size >= COMMON_MAX && !this.#common.has(whole)) return;
+    this.#common.add(whole);
+    met.whole = whole;
   }
 }
 

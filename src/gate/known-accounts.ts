@@ -11,8 +11,9 @@ const ACCOUNTS_MAX = 100_000;
 export interface KnownMeter {
   /** Where it stood at its binding limit. What is spent from there on moves `used` and `remaining` alike, so the same limit goes on binding. */
   readonly state: MeterState;
-  /** The room it had then. */
+  /** The room it had then, and where that stands among its account's. */
   readonly room: number;
+  readonly place: number;
 }
 
 /** What holds of an account as long as its leave does (quick.lua). Times in epoch ms. */
@@ -51,7 +52,7 @@ export class KnownAccounts {
 
   /** Learns from a decision that counted in `hour`: `states` as it shows them, of the counters `names`. */
   learn(account: string, hour: number, reply: Counted, names: readonly string[], states: Record<string, MeterState>): void {
-    const { header, leave, rooms, meters } = reply;
+    const { header, leave, rooms, places, meters } = reply;
     if (leave === "" || header.hour !== hour) return;
     let known = this.#accounts.get(account);
     if (!known || known.leave !== leave || known.runId !== header.runId || known.hour !== hour) {
@@ -59,10 +60,10 @@ export class KnownAccounts {
     }
     known.prepared = [];
     names.forEach((name, i) => {
-      const [state, room, counters] = [states[name], rooms[i], meters[i]];
+      const [state, room, place, counters] = [states[name], rooms[i], places[i] ?? null, meters[i]];
       // Nothing used may be less than nothing, given back by a correction: then what is spent next does not show yet.
       const isShown = counters !== undefined && counters.day.used > 0 && counters.month.used > 0;
-      if (state && room !== undefined && isShown) known.meters.set(name, { state, room });
+      if (state && room !== undefined && place !== null && isShown) known.meters.set(name, { state, room, place });
     });
   }
 

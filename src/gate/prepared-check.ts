@@ -58,7 +58,8 @@ function prepare(known: KnownAccount, request: CheckRequest, catalog: Catalog, s
   const meters = metersOf(usage, known);
   if (!meters) return null;
   const { service, namespace, operation } = request;
-  const quick = new PreparedOperation(known, `${service ?? ""}/${namespace ?? ""}`, shapes.of(usage));
+  const places = meters.map(({ place }) => place);
+  const quick = new PreparedOperation(known, `${service ?? ""}/${namespace ?? ""}`, shapes.of(usage, places));
   return { catalog, service, namespace, operation, isByOperation: request.usage === undefined, usage, meters, quick, copies: null };
 }
 

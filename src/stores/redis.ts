@@ -12,6 +12,11 @@ const WAITING_MAX = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1_000;
+/**
+ * Of what scripts keep and how (src/counters/layout.ts): part of what tells incarnations apart, so what a release left that laid it out otherwise
+ * is taken for another incarnation's, which is never read.
+ */
+const LAYOUT = 2;
 /** Where a server without a run id of its own (the JavaScript one) is given one. It dies with the server's memory. */
 const RUN_ID_KEY = "weir:run-id";
 
@@ -128,11 +133,11 @@ async function readRunId(client: Redis): Promise<string> {
   const run = /^run_id:(\S+)/m.exec(await client.info("server"))?.[1];
   // A primary that lost its place and gets it back is the same run, with another's data: its replication id is a new one.
   const lineage = /^master_replid:(\S+)/m.exec(await client.info("replication"))?.[1];
-  if (run !== undefined && lineage !== undefined) return `${run}.${lineage}`;
+  if (run !== undefined && lineage !== undefined) return `${run}.${lineage}.${LAYOUT}`;
   await client.set(RUN_ID_KEY, randomUUID(), "NX");
   const minted = await client.get(RUN_ID_KEY);
   if (minted === null) throw unavailable("Redis");
-  return minted;
+  return `${minted}.${LAYOUT}`;
 }
 
 /** How long a lost connection waits before it is tried again, by attempt, milliseconds. */

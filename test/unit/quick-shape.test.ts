@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { eachTotal, Shapes } from "../../src/counters/quick-shape.ts";
 
-const met = (shapes: Shapes, usage: [string, number][], times: number) => {
-  const shape = shapes.of(usage);
+const met = (shapes: Shapes, usage: [string, number][], times: number, places = usage.map((_, i) => i)) => {
+  const shape = shapes.of(usage, places);
   for (let i = 0; i < times; i++) shapes.meet(shape);
   return shape;
 };
@@ -16,8 +16,18 @@ describe("a shape", () => {
     const shapes = new Shapes();
     expect(met(shapes, USAGE, 15)).toMatchObject({ meters: ["a", "b"], quantities: [1, 20], whole: "" });
     expect(met(shapes, USAGE, 1).whole).toBe("#a,1;b,20;");
-    expect(shapes.of(USAGE)).toBe(shapes.of(USAGE));
-    expect(shapes.of([["a", 2]]).whole).toBe("");
+    expect(shapes.of(USAGE, [0, 1])).toBe(shapes.of(USAGE, [0, 1]));
+    expect(shapes.of([["a", 2]], [0]).whole).toBe("");
+  });
+
+  it("is another where its meters stand elsewhere, and counted in the same field", () => {
+    const shapes = new Shapes();
+    expect(met(shapes, USAGE, 16, [0, 1])).toMatchObject({ places: [0, 1], whole: "#a,1;b,20;" });
+    expect(met(shapes, USAGE, 15, [3, 2])).toMatchObject({ places: [3, 2], whole: "" });
+    expect(met(shapes, USAGE, 1, [3, 2]).whole).toBe("#a,1;b,20;");
+    for (let i = 0; i < 63; i++) expect(met(shapes, [["a", i + 100]], 16).whole).not.toBe("");
+    expect(met(shapes, [["c", 1]], 16).whole).toBe("");
+    expect(met(shapes, USAGE, 16, [5, 4]).whole).toBe("#a,1;b,20;");
   });
 
   it("is one of 64 common ones at most", () => {

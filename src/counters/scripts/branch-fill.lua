@@ -18,7 +18,7 @@ local turned = { [0] = new[7] > h[H_DAY], [PERIOD_SLOTS] = new[9] > h[H_MONTH] }
 local arg = 12
 while arg <= #ARGV do
   local name = ARGV[arg]
-  local m = get_meter(KEYS[1], name) or { NONE, NONE, 0, 1, 0, 0, 0, NONE, NONE, NONE, 0, 1, 0, 0, 0, NONE }
+  local m = get_meter(KEYS[1], name) or { NONE, NONE, 0, 1, 0, 0, 0, NONE, NONE, NONE, 0, 1, 0, 0, 0, NONE, NONE }
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     local from = arg + (at == 0 and 1 or 5)
     if turned[at] then m[at + GRANTED], m[at + SPENT] = 0, 0 end

@@ -38,8 +38,7 @@ for i = FIRST, #ARGV, 2 do fields[#fields + 1] = 'm:' .. ARGV[i] end
 local storing = ARGV[14] ~= ''
 if storing then fields[#fields + 1] = 'm:' .. ARGV[16] end
 local asked = #fields
-fields[asked + 1] = 'g'
-for i = FIRST, #ARGV, 2 do fields[#fields + 1] = 'q:' .. ARGV[i] end
+fields[asked + 1], fields[asked + 2] = 'g', 'q'
 local state = redis.call('HMGET', KEYS[1], unpack(fields))
 if not state[1] then return { -1, 'absent', '0' } end
 local h = unpack_header(state[1])
@@ -75,7 +74,7 @@ end
 local meters, last = {}, asked - (storing and 1 or 0)
 for i = 2, last do
   if not state[i] then return { -1, 'meter', epoch } end
-  local m, q = read_meter(state[i], state[asked + i]), tonumber(ARGV[FIRST + (i - 2) * 2 + 1])
+  local m, q = read_meter(state[i], state[asked + 2]), tonumber(ARGV[FIRST + (i - 2) * 2 + 1])
   meters[i] = m
   if q > 0 then
     for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
@@ -111,7 +110,7 @@ end
 
 -- Pass two: write, once everything is known to hold. A refused, peeked or postponed operation writes no counter.
 local status = denied and 0 or needs_grant and -3 or 1
-local guard = state[asked + 1] or ''
+local guard, rooms = state[asked + 1] or '', state[asked + 2] or ''
 local held = mode == 'r'
 if status == 1 and mode ~= 'p' then
   local writes, changed, record = {}, false, {}
@@ -124,10 +123,10 @@ if status == 1 and mode ~= 'p' then
       local slot = held and HELD or SPENT
       m[slot] = m[slot] + q
       m[PERIOD_SLOTS + slot] = m[PERIOD_SLOTS + slot] + q
+      if m[PLACE] == NONE then m[PLACE] = #rooms / 8 end
+      rooms = with_room(rooms, m)
       writes[#writes + 1] = 'm:' .. name
       writes[#writes + 1] = pack_meter(m)
-      writes[#writes + 1] = 'q:' .. name
-      writes[#writes + 1] = int(room_of(m))
       if held then record[#record + 1] = name .. ',' .. quantity
       else
         redis.call('HINCRBY', KEYS[2], label .. name, quantity)
@@ -135,6 +134,10 @@ if status == 1 and mode ~= 'p' then
       end
       changed = true
     end
+  end
+  if changed then
+    writes[#writes + 1] = 'q'
+    writes[#writes + 1] = rooms
   end
   if storing then
     local g = meters[asked]
@@ -204,8 +207,8 @@ if keyed and (status == 1 or (status == 0 and keeps_denial)) then
   end
 end
 
-local rooms = {}
-for i = 2, last do rooms[i - 1] = int(room_of(meters[i])) end
-local answer = { status, pack_header(h, run), int(before), int(after), refusals, kept, guard, table.concat(rooms, ',') }
+local left = {}
+for i = 2, last do left[i - 1] = int(room_of(meters[i])) end
+local answer = { status, pack_header(h, run), int(before), int(after), refusals, kept, guard, table.concat(left, ',') }
 for i = 2, asked do answer[#answer + 1] = pack_meter(meters[i]) end
 return answer

@@ -6,39 +6,34 @@
 -- fields and values; its hours where they are others; 0 where it was left.
 local left, answer = tonumber(ARGV[3]), {}
 
--- By the text that says which meters have a threshold: the fields with their rooms and with themselves. Accounts of one plan have one text.
+-- By the text that says which meters have a threshold: their names and fields. Accounts of one plan have one text.
 local fields_of = {}
 local function marked_fields(marked)
   local fields = fields_of[marked]
   if fields then return fields end
-  fields = { names = split(marked, ','), rooms = {}, meters = {} }
-  for i, name in ipairs(fields.names) do fields.rooms[i], fields.meters[i] = 'q:' .. name, 'm:' .. name end
+  fields = { names = split(marked, ','), meters = {} }
+  for i, name in ipairs(fields.names) do fields.meters[i] = 'm:' .. name end
   fields_of[marked] = fields
   return fields
 end
 
 -- Thresholds that were reached the quick way, which notes nothing.
-local function note_quick(state, h, marked, crossings)
-  -- Loaded by a release that did not write which meters have a threshold: any may.
-  if not marked then marked = string.gsub(table.concat(redis.call('HKEYS', state), ','), 'm:', '') end
+local function note_quick(state, h, marked, rooms, crossings)
+  -- Of no meter was anything counted.
+  if not rooms or rooms == '' then return end
   local fields = marked_fields(marked)
-  local rooms, asked, at = redis.call('HMGET', state, unpack(fields.rooms)), {}, {}
-  for i = 1, #fields.names do
-    if rooms[i] then asked[#asked + 1], at[#at + 1] = fields.meters[i], i end
-  end
-  if #asked == 0 then return end
-  for i, packed in ipairs(redis.call('HMGET', state, unpack(asked))) do
-    local place = at[i]
-    if packed then note_crossing(h, read_meter(packed, rooms[place]), fields.names[place], crossings) end
+  for i, packed in ipairs(redis.call('HMGET', state, unpack(fields.meters))) do
+    local m = packed and read_meter(packed, rooms)
+    if m and m[PLACE] ~= NONE then note_crossing(h, m, fields.names[i], crossings) end
   end
 end
 
-local function read(at, hours, packed, limits, marked)
+local function read(at, hours, packed, limits, marked, rooms)
   local state, crossings = KEYS[at], KEYS[at + 3]
   -- The next check of the account goes the whole way and notes the change: booked.lua must see that there was one. So the quick path,
   -- which notes none, is closed from here until then.
   redis.call('HDEL', state, 'g')
-  if packed then note_quick(state, unpack_header(packed), marked, crossings) end
+  if packed then note_quick(state, unpack_header(packed), marked, rooms, crossings) end
   local found = {
     packed or '',
     limits or '',
@@ -57,9 +52,9 @@ for arg = 4, #ARGV, 2 do
   if left <= 0 then
     answer[#answer + 1] = 0
   else
-    local state = redis.call('HMGET', KEYS[at], 'hours', 'h', 'limits', 'marked')
+    local state = redis.call('HMGET', KEYS[at], 'hours', 'h', 'limits', 'marked', 'q')
     local present = state[1] or ''
-    answer[#answer + 1] = present == ARGV[arg] and read(at, hours, state[2], state[3], state[4]) or present
+    answer[#answer + 1] = present == ARGV[arg] and read(at, hours, state[2], state[3], state[4], state[5]) or present
   end
   at = at + 4 + hours
 end

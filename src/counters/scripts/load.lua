@@ -53,14 +53,14 @@ local function gauge_mark(arg)
 end
 
 local function new_gauge(level, arg)
-  local g = { 0, 0, level, 1, now, level, 0, NONE, 0, 0, 0, 0, now, bucket_at(h, now - now % HOUR_MS), 0, NONE }
+  local g = { 0, 0, level, 1, now, level, 0, NONE, 0, 0, 0, 0, now, bucket_at(h, now - now % HOUR_MS), 0, NONE, NONE }
   set_limits(g, arg)
   g[MARK] = gauge_mark(arg)
   return g
 end
 
 local function new_counter(arg)
-  local m = {}
+  local m = { [PLACE] = NONE }
   for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
     m[at + GRANTED], m[at + MORE], m[at + BASE], m[at + SPENT], m[at + HELD], m[at + MARK] = 0, 1, tonumber(ARGV[arg + 2]), 0, 0,
       tonumber(ARGV[arg + 3])
@@ -89,7 +89,7 @@ for _ = 1, tonumber(ARGV[4]) do
   local m = same_run and get_meter(KEYS[1], name)
   if m then
     meters[name] = m
-    if redis.call('HEXISTS', KEYS[1], 'q:' .. name) == 1 then note_crossing(before, m, name, KEYS[6]) end
+    if m[PLACE] ~= NONE then note_crossing(before, m, name, KEYS[6]) end
   end
   at_arg = at_arg + 11
 end
@@ -108,7 +108,8 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
-local writes, gone, gauges, counters, marked = {}, { 'g', 'closed' }, {}, {}, {}
+local writes, gauges, counters, marked = {}, {}, {}, {}
+local rooms = not opening and redis.call('HGET', KEYS[1], 'q') or ''
 at_arg = 18
 for _ = 1, tonumber(ARGV[4]) do
   local name, gauge, level, arg = ARGV[at_arg], ARGV[at_arg + 1] == '1', tonumber(ARGV[at_arg + 2]), at_arg + 3
@@ -121,7 +122,7 @@ for _ = 1, tonumber(ARGV[4]) do
   end
   writes[#writes + 1] = 'm:' .. name
   writes[#writes + 1] = pack_meter(m)
-  gone[#gone + 1] = 'q:' .. name
+  rooms = with_room(rooms, m)
   if not gauge and (m[MARK] ~= NONE or m[PERIOD_SLOTS + MARK] ~= NONE) then marked[#marked + 1] = name end
   if gauge then gauges[ARGV[at_arg]] = m else counters[ARGV[at_arg]] = m end
   at_arg = at_arg + 11
@@ -148,10 +149,12 @@ if h[H_DIRTY] == 0 and redis.call('HLEN', KEYS[6]) > 0 then
   redis.call('SADD', KEYS[7], ARGV[#ARGV - 1])
   h[H_DIRTY] = 1
 end
+writes[#writes + 1] = 'q'
+writes[#writes + 1] = rooms
 writes[#writes + 1] = 'marked'
 writes[#writes + 1] = table.concat(marked, ',')
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
 redis.call('HSET', KEYS[1], unpack(writes))
-redis.call('HDEL', KEYS[1], unpack(gone))
+redis.call('HDEL', KEYS[1], 'g', 'closed')
 return { 1, int(h[H_EPOCH]) }

@@ -8,9 +8,11 @@ local H_EPOCH, H_LIMITS, H_CATALOG, H_FOREIGN, H_DAY, H_DAY_END, H_MONTH, H_MONT
 local H_OBJECT_CEILING, H_PAYLOAD_CEILING, H_SEQ, H_CHANGES, H_HOUR, H_DIRTY, H_HAS_OBJECTS = 9, 10, 11, 12, 13, 14, 15
 local H_EXPIRY, H_KEYS_COLD = 16, 17
 
--- Counter: for the day, then for the month: plan limit, cap, granted, more to be had, base, spent, held, next mark.
+-- Counter: for the day, then for the month: plan limit, cap, granted, more to be had, base, spent, held, next mark; then its place among the
+--          rooms (see read_meter), NONE until it is counted.
 -- Gauge: plan limit and cap of both as above; the rest is not by period: the day's granted is the level it may reach, spent the level.
-local METER = '<dddddddddddddddd'
+local METER = '<ddddddddddddddddd'
+local METER_DOUBLES, PLACE = 17, 17
 local PLAN, CAP, GRANTED, MORE, BASE, SPENT, HELD, MARK = 1, 2, 3, 4, 5, 6, 7, 8
 local PERIOD_SLOTS = 8
 local G_FROM, G_HIGH, G_LOW, G_SINCE, G_BUCKET = 5, 11, 12, 13, 14
@@ -37,7 +39,7 @@ local function unpack_meter(packed)
 end
 
 local function pack_meter(m)
-  return struct.pack(METER, unpack(m, 1, 16))
+  return struct.pack(METER, unpack(m, 1, METER_DOUBLES))
 end
 
 -- The lower of plan limit and cap of the period at offset `at`; NONE where neither is set.
@@ -65,26 +67,33 @@ local function room_of(m)
   return room
 end
 
--- A meter as it stands. The field q:<meter>, where there is one, is the room it has left; what quick.lua has spent since the meter was
--- packed is the difference to the room it was packed with.
-local function read_meter(packed, room)
+-- A meter as it stands. `rooms`, the field q, has at the place of each meter that was counted the room it has left, as doubles; what quick.lua
+-- has spent since the meter was packed is the difference to the room it was packed with.
+local function read_meter(packed, rooms)
   local m = unpack_meter(packed)
-  if room then
-    local spent = room_of(m) - tonumber(room)
+  if rooms and m[PLACE] ~= NONE then
+    local spent = room_of(m) - struct.unpack('<d', rooms, m[PLACE] * 8 + 1)
     m[SPENT], m[PERIOD_SLOTS + SPENT] = m[SPENT] + spent, m[PERIOD_SLOTS + SPENT] + spent
   end
   return m
 end
 
 local function get_meter(state_key, name)
-  local found = redis.call('HMGET', state_key, 'm:' .. name, 'q:' .. name)
+  local found = redis.call('HMGET', state_key, 'm:' .. name, 'q')
   return found[1] and read_meter(found[1], found[2])
+end
+
+-- The rooms with a meter's own as it is now, where it has a place.
+local function with_room(rooms, m)
+  local at = m[PLACE] * 8
+  if at < 0 then return rooms end
+  return string.sub(rooms, 1, at) .. struct.pack('<d', room_of(m)) .. string.sub(rooms, at + 9)
 end
 
 -- Packs a meter anew, and takes away the quick path's leave (the field g): what changed may be no mere spending.
 local function put_meter(state_key, name, m)
   redis.call('HSET', state_key, 'm:' .. name, pack_meter(m))
-  if redis.call('HDEL', state_key, 'q:' .. name) == 1 then redis.call('HSET', state_key, 'q:' .. name, int(room_of(m))) end
+  if m[PLACE] ~= NONE then redis.call('HSET', state_key, 'q', with_room(redis.call('HGET', state_key, 'q'), m)) end
   redis.call('HDEL', state_key, 'g')
 end
 

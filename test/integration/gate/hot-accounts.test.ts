@@ -93,7 +93,7 @@ describe("a hot account", () => {
     let used = 0;
     for (let i = 0; i < 4; i++) used += await burst(200);
     expect(used).toBe(800);
-    for (const index of [1, 2, 3]) expect(await redis.hexists(branchKey(index), `q:${METER}`), `branch ${index}`).toBe(1);
+    for (const index of [1, 2, 3]) expect(await redis.hstrlen(branchKey(index), "q"), `the room of one counter at branch ${index}`).toBe(8);
     expect(await figures()).toEqual({ used: 800, reserved: 0, remaining: 4_200, stranded: 0 });
     used += await burst(700, 7);
     expect(await figures(engines[1])).toEqual({ used, reserved: 0, remaining: 5_000 - used, stranded: 0 });
