@@ -89,6 +89,8 @@ export interface Counters {
   close(account: string, epoch: number, changes: number): Promise<boolean>;
   /** The epoch that was closed in good order before, where none has been opened since; else 0. */
   closed(account: string): Promise<number>;
+  /** The incarnation of the server that holds the account; throws `unavailable` while none is known. */
+  runOf(account: string): string;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
   read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
@@ -129,6 +131,7 @@ export function createCounters(redis: RedisServers, prefix: string, hot: HotAcco
       const key = keys.state(account);
       return Number((await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")))) ?? 0);
     },
+    runOf: (account) => redis.holding(keys.state(account)).runId(),
     read: (account, meters) => readSnapshot(redis, keys, account, meters),
   };
 }

@@ -18,6 +18,7 @@ import { limitsInForce } from "../limits/in-force.ts";
 import { limitSourcesText } from "../limits/limit-sources.ts";
 import { lowestThreshold, thresholdsInForce } from "../limits/thresholds.ts";
 import type { Db } from "../stores/database.ts";
+import { RecalledLives } from "./recalled-lives.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
 export type LoadReason = "absent" | "run" | "lost" | "unlived" | "turned" | "catalog" | "meter" | "limits";
@@ -56,12 +57,14 @@ const KEYS_KEPT_MS = 2 * DAY_MS;
  */
 export class AccountLoader {
   readonly #stores: GateStores;
+  readonly #recalled: RecalledLives;
   readonly #inFlight = new Map<string, Promise<void>>();
   /** Accounts whose epoch this process opened, to be closed with it. */
   readonly #opened = new Set<string>();
 
   constructor(stores: GateStores) {
     this.#stores = stores;
+    this.#recalled = new RecalledLives(stores.counters, stores.recall);
   }
 
   /** Loads or refreshes. `epoch` is the one the reason was seen in. Throws `not_found` for an account that does not exist. */
@@ -185,10 +188,13 @@ export class AccountLoader {
     // Of a burst's first checks the last to hear "absent" come when the account is there already: a second life would call on every process.
     if (reason === "absent" && (await counters.read(account, []))) return;
     // Everything still on its way to Postgres first: the new epoch's sums must hold it.
-    const isBooked = reason === "absent" && (await this.#isBooked(account));
+    const last = await presentEpoch(db, account);
+    const isBooked = reason === "absent" && (await this.#isBooked(account, last));
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
     if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account))) return;
     if (isBooked) await bookOwn(db, unbooked, [account], now);
+    else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
+    // Its life goes on in Redis until it is replaced.
     else await recall.all();
     if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
@@ -202,6 +208,7 @@ export class AccountLoader {
       if (epoch === null) continue;
       const loaded = await this.#read(account, now, epoch);
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
+      this.#recalled.forget(account);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
@@ -214,8 +221,7 @@ export class AccountLoader {
   }
 
   /** Whether Postgres has all of an account that is not loaded: it never was, or its last life was closed in good order. */
-  async #isBooked(account: string): Promise<boolean> {
-    const last = await presentEpoch(this.#stores.db, account);
+  async #isBooked(account: string, last: number): Promise<boolean> {
     return last === 0 || last === (await this.#stores.counters.closed(account));
   }
 

@@ -57,12 +57,17 @@ export class Recall {
     this.#reportedAt = monotonicMs();
   }
 
-  /** Resolves when all that any living process had acknowledged at this moment is booked; throws `unavailable` where that takes long. */
-  async all(): Promise<void> {
-    const running = await this.#begin();
+  /**
+   * Resolves when all that any living process had acknowledged at this moment is booked; throws `unavailable` where that takes long. The call goes
+   * on all the same, and `whenBooked` is told.
+   */
+  async all(whenBooked: () => void = () => {}): Promise<void> {
+    const booked = this.#begin().then(({ done }) => done.then(whenBooked));
+    // Heard below, or by nobody any more.
+    booked.catch(() => {});
     const deadline = new AbortController();
     const late = sleep(WAIT_MAX_MS, deadline.signal).then(() => "late");
-    const first = await Promise.race([running.done, late]).finally(() => deadline.abort());
+    const first = await Promise.race([booked, late]).finally(() => deadline.abort());
     if (first === "late") throw unavailable("Every process of Weir");
   }
 

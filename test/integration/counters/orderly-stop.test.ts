@@ -42,6 +42,29 @@ it("an account that was lost after that is not taken for one that was closed", a
   expect(await used(account)).toBe(3);
 });
 
+it("an account that was lost is loaded by who comes again, when the call for it was answered too late for who came first", async () => {
+  const account = await t.newAccount();
+  const check = () => t.check({ account, usage: { log_events: 1 } });
+  await check();
+  // Lives, and answers no call on it until it is told to.
+  const slow = { source: `slow-${account}`, heard: 0 };
+  const report = () =>
+    sql`insert into sources values (${slow.source}, clock_timestamp() + interval '1 hour', ${slow.heard})
+        on conflict (source) do update set heard = excluded.heard`;
+  try {
+    await report();
+    await t.stack.loseRedis();
+    await expect(check()).rejects.toMatchObject({ code: "unavailable" });
+    slow.heard = await recalls();
+    await report();
+    // It answers none that come after: a call of its own would find it silent again.
+    await expect.poll(() => check().catch(() => null)).toMatchObject({ allowed: true });
+  } finally {
+    await sql`delete from sources where source = ${slow.source}`;
+  }
+  expect(await used(account)).toBe(2);
+});
+
 it("a process that takes long to close its epochs keeps no other waiting", async () => {
   const [other, account] = [await t.another(), await t.newAccount("free")];
   await other.gate.check({ account, usage: { log_events: 1 } }, t.clock.now());
