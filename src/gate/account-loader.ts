@@ -187,9 +187,9 @@ export class AccountLoader {
     const { db, counters, unbooked, recall } = this.#stores;
     // Of a burst's first checks the last to hear "absent" come when the account is there already: a second life would call on every process.
     if (reason === "absent" && (await counters.read(account, []))) return;
-    // Everything still on its way to Postgres first: the new epoch's sums must hold it.
+    // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
     const last = await presentEpoch(db, account);
-    const isBooked = reason === "absent" && (await this.#isBooked(account, last));
+    const isBooked = reason === "absent" && (last === 0 || last === (await counters.closed(account)));
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
     if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account))) return;
     if (isBooked) await bookOwn(db, unbooked, [account], now);
@@ -218,11 +218,6 @@ export class AccountLoader {
       return;
     }
     throw unavailable("A steady view of the account's limits");
-  }
-
-  /** Whether Postgres has all of an account that is not loaded: it never was, or its last life was closed in good order. */
-  async #isBooked(account: string, last: number): Promise<boolean> {
-    return last === 0 || last === (await this.#stores.counters.closed(account));
   }
 
   async #isInstalledSoon(account: string): Promise<boolean> {
