@@ -28,6 +28,17 @@ local function note_quick(state, h, marked, rooms, crossings)
   end
 end
 
+-- About so many fields of a hash and their values; none only where it has none. A scan gives up after some times as many buckets, and those
+-- at the beginning are empty once what they held is booked: without going on, 940,000 of a million changed objects were never found.
+local function some_of(key, count)
+  local cursor, found = '0', nil
+  repeat
+    local page = redis.call('HSCAN', key, cursor, 'COUNT', count)
+    cursor, found = page[1], page[2]
+  until #found > 0 or cursor == '0'
+  return found
+end
+
 local function read(at, hours, packed, limits, marked, rooms)
   local state, crossings = KEYS[at], KEYS[at + 3]
   -- The next check of the account goes the whole way and notes the change: booked.lua must see that there was one. So the quick path,
@@ -37,8 +48,8 @@ local function read(at, hours, packed, limits, marked, rooms)
   local found = {
     packed or '',
     limits or '',
-    redis.call('HSCAN', KEYS[at + 1], 0, 'COUNT', ARGV[1])[2],
-    redis.call('HSCAN', KEYS[at + 2], 0, 'COUNT', ARGV[2])[2],
+    some_of(KEYS[at + 1], ARGV[1]),
+    some_of(KEYS[at + 2], ARGV[2]),
     redis.call('HGETALL', crossings),
   }
   for i = 1, hours do found[5 + i] = redis.call('HGETALL', KEYS[at + 3 + i]) end

@@ -59,3 +59,19 @@ it("books accounts of any hours, and of any number of objects, in one go, whatev
   expect(levels.rows).toEqual([{ n: 5_000 }]);
   expect(rows).toBeGreaterThanOrEqual(5_000 + expected.flatMap(([, hours]) => hours).length);
 });
+
+it("books all of more changed objects than Redis looks for in one go, once those it finds first are booked", async () => {
+  const [account, count] = ["acct_many_changes", 40_000];
+  await engine.limits.putAccount(account, { plan: "pro" }, clock.now());
+  const place = { account, service: "s", namespace: "Room", storageBytes: { set: 9 } };
+  for (let i = 0; i < count; i += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, k) => engine.gate.check({ ...place, object: `o${i + k}` }, clock.now())));
+  }
+
+  // Of a hash that is emptied from its beginning, the beginning has nothing any more.
+  for (let runs = 0; runs < 30 && (await engine.rollUp()).accounts > 0; runs++);
+
+  expect((await engine.readiness()).redis).toMatchObject({ dirtyAccounts: 0 });
+  const levels = await sql<{ n: number }>`select count(*)::int as n from object_levels where bytes = 9`.execute(engine.db);
+  expect(levels.rows).toEqual([{ n: count }]);
+});
