@@ -24,6 +24,8 @@ export interface Operation {
   /** `booked`: the answer Postgres has; "none" when it has none; null when it was not asked. */
   idempotency: { field: Buffer; requestHash: Buffer; booked: Buffer | "none" | null } | null;
   reservation: { id: string; expiresAt: number } | null;
+  /** The epoch in which Postgres was asked for a level or an answer; 0 before. */
+  askedIn: number;
 }
 
 export interface Counted {
@@ -50,7 +52,8 @@ export interface Counted {
 export type CheckReply =
   | Counted
   | { status: "load"; reason: LoadCause; epoch: number }
-  | { status: "object" | "expire" | "key" | "keys-full" }
+  | { status: "object" | "key"; epoch: number }
+  | { status: "expire" | "keys-full" }
   | { status: "replayed"; answer: string }
   | { status: "mismatch" };
 
@@ -101,6 +104,7 @@ export function checkArgs(runId: string, operation: Operation): (string | number
     operation.reservation?.id ?? "",
     operation.reservation?.expiresAt ?? "",
     idempotency?.booked ?? "",
+    operation.askedIn,
   ];
   for (const [meter, quantity] of operation.usage) args.push(meter, quantity);
   return args;
@@ -118,9 +122,9 @@ export const decodeLoad = (reply: Reply[]): { status: "load"; reason: LoadCause;
 export function decodeCheck({ usage, storage }: Operation, reply: Reply[]): CheckReply {
   const code = Number(reply[0]);
   if (code === -1) return decodeLoad(reply);
-  if (code === -2) return { status: "object" };
+  if (code === -2) return { status: "object", epoch: Number(text(reply[1])) };
   if (code === -4) return { status: "expire" };
-  if (code === -5) return { status: "key" };
+  if (code === -5) return { status: "key", epoch: Number(text(reply[1])) };
   if (code === -6) return { status: "keys-full" };
   if (code === 2) return { status: "replayed", answer: text(reply[1]) };
   if (code === 3) return { status: "mismatch" };

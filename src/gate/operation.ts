@@ -41,6 +41,7 @@ export function toOperation(
       mode === "reserve"
         ? { id: reservationId(request.account), expiresAt: now + (request.ttlSeconds ?? TTL_SECONDS_DEFAULT) * 1_000 }
         : null,
+    askedIn: 0,
   };
 }
 

@@ -7,16 +7,17 @@
 --      12 payload bytes or ''  13 object field  14 storage: '' none, d delta, s set  15 storage bytes
 --      16 storage meter  17 the object's level as Postgres has it, or ''  18 reservation id or ''  19 its expiry ms
 --      20 answer Postgres has for the idempotency field; 'none' when it has none; '' when it was not asked
+--      21 the epoch in which Postgres was asked for either; in another it is asked again
 --      then meter, quantity …
 -- Answers a list that begins with a status:
 --   1 allowed, 0 denied: header, object level before, after, refusals, answer kept, the leave under which quick.lua may count from here on
 --      or '', the room of each counter joined by commas, then each meter packed, in the order asked (storage last)
 --      refusals: p payload, o object ceiling, gN the Nth meter has room that cannot be granted; other refusals are read off its numbers
---  -1 load, why (absent, run, turned, catalog, meter, lost), epoch · -2 the object's level is not here · -3 a grant is used up: as for 0
---  -4 reservations are due to expire first · -5 the idempotency key may be known to Postgres
+--  -1 load, why (absent, run, turned, catalog, meter, lost), epoch · -2 the object's level is not here, epoch · -3 a grant is used up: as for 0
+--  -4 reservations are due to expire first · -5 the idempotency key may be known to Postgres, epoch
 --  -6 as many idempotency keys as are kept in a day were answered today
 --   2 replayed: the kept answer · 3 the idempotency key stands for another request
-local FIRST = 21
+local FIRST = 22
 -- Of one account: at 260 bytes each, 2.6 GB. Whoever needs more takes leases, which need no keys.
 local KEYS_A_DAY = 10000000
 local run, now, hour, mode = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), string.lower(ARGV[6])
@@ -51,15 +52,17 @@ if tonumber(ARGV[2]) > h[H_CATALOG] then return { -1, 'catalog', epoch } end
 -- Totals of this hour were written and are gone: the key was lost, and with it usage that only its sources still hold.
 if hour == h[H_HOUR] and redis.call('EXISTS', KEYS[2]) == 0 then return { -1, 'lost', epoch } end
 if h[H_EXPIRY] ~= NONE and now >= h[H_EXPIRY] then return { -4 } end
-if keyed and ARGV[20] == '' and now < h[H_KEYS_COLD] then return { -5 } end
+-- What was acknowledged meanwhile in a life that was lost is in Postgres since this one was opened.
+local is_asked = ARGV[21] == epoch
+if keyed and not (is_asked and ARGV[20] ~= '') and now < h[H_KEYS_COLD] then return { -5, epoch } end
 if keyed and redis.call('HLEN', KEYS[5]) >= KEYS_A_DAY then return { -6 } end
 
 local before, reserved, after, growth = 0, 0, 0, 0
 if storing then
   local level = redis.call('HGET', KEYS[3], ARGV[13])
   if level then before, reserved = object_level(level)
-  elseif ARGV[17] ~= '' then before = tonumber(ARGV[17])
-  elseif h[H_HAS_OBJECTS] == 1 then return { -2 } end
+  elseif is_asked and ARGV[17] ~= '' then before = tonumber(ARGV[17])
+  elseif h[H_HAS_OBJECTS] == 1 then return { -2, epoch } end
   after = tonumber(ARGV[15])
   if ARGV[14] == 'd' then after = math.max(0, before + after) end
   growth = after - before

@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestEngine, type TestEngine } from "../../support/engine.ts";
 
@@ -65,6 +66,36 @@ describe("a Redis that lost everything", () => {
     await t.stack.loseRedis();
     const { meters } = await t.check({ account, service: "s", namespace: "Room", object: "b", storageBytes: { delta: 10 } });
     expect(meters["state_sqlite_storage_bytes"]).toMatchObject({ used: 1_210 });
+  });
+
+  it("keeps a size that another process told while a check of the same object waited", async () => {
+    const account = await t.newAccount();
+    await t.cap(account, "state_requests", "day", 1_000);
+    const other = await t.another();
+    const write = { account, service: "s", namespace: "Room", object: "a" };
+    await t.check({ ...write, storageBytes: { set: 1_000 } });
+    await t.engine.rollUp();
+    await t.stack.loseRedis();
+    await t.check({ account, usage: { log_events: 1 } });
+    const sql = postgres(t.stack.databaseUrl, { max: 2, onnotice: () => {} });
+    const { waiting } = await sql.begin(async (held) => {
+      // Whoever wants to be granted something waits for this, and has looked up how large the object was.
+      await held`lock table grants in exclusive mode`;
+      const check = t.check({ ...write, usage: { state_requests: 1 }, storageBytes: { delta: 10 }, idempotencyKey: "one" });
+      await expect
+        .poll(async () => (await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'grant'`).length)
+        .toBeGreaterThan(0);
+      await other.gate.check({ ...write, storageBytes: { delta: 500 } }, t.clock.now());
+      await t.stack.loseRedis();
+      return { waiting: check };
+    });
+    await sql.end();
+    expect(await waiting).toMatchObject({ allowed: true });
+    await t.engine.rollUp();
+    await t.stack.loseRedis();
+    // What the account stores is now what its objects do.
+    const { meters } = await t.check({ ...write, storageBytes: { delta: 1 } });
+    expect(meters["state_sqlite_storage_bytes"]).toMatchObject({ used: 1_511 });
   });
 
   it("does not lose what only another process acknowledged", async () => {
