@@ -64,6 +64,11 @@ export async function loadSystem(
 
 const seconds = (from: number): string => ((monotonicMs() - from) / 1_000).toFixed(1);
 
+/** Rolls up until nothing waits. */
+export async function bookWhatWaits(engine: Engine): Promise<void> {
+  while ((await engine.rollUp()).accounts > 0);
+}
+
 /** Rolls up as the job does until the work is done, and then until nothing waits. */
 async function rolledUpMeanwhile(engine: Engine, work: Promise<unknown>): Promise<void> {
   let isOver = false;
@@ -72,7 +77,7 @@ async function rolledUpMeanwhile(engine: Engine, work: Promise<unknown>): Promis
       await sleep(ROLL_UP_EVERY_MS);
       await engine.rollUp();
     }
-    while ((await engine.rollUp()).accounts > 0);
+    await bookWhatWaits(engine);
   })();
   await Promise.all([work.finally(() => (isOver = true)), rolling]);
 }
