@@ -108,7 +108,7 @@ export class Engine {
     this.credits = new Credits(postgres.walled, (account) => this.#loader.refresh(account, this.clock.now()));
     this.payments = new Payments(postgres.db, options.clock, options.payments);
     const unbooked = new UnbookedTotals(randomBase62(12));
-    this.#recall = new Recall(postgres.db, unbooked.source, () => this.#booking.forRecall());
+    this.#recall = new Recall(postgres.aside, unbooked.source, () => this.#booking.forRecall(postgres.aside));
     const { tellCrossings } = new ThresholdTeller(postgres.db, this.catalogs);
     this.objectRequests = new ObjectRequests(postgres.db, unbooked.source, this.#onTrouble);
     const copies = { unbooked, objectRequests: this.objectRequests };
@@ -286,7 +286,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options, postgres, { hot, background }, version);
     await engine.payments.open();
     await engine.upkeep.preparePartitions();
-    await engine.join();
+    if (options.joins !== false) await engine.join();
     return engine;
   } catch (error) {
     await Promise.all([hot.close(), background.close()]);

@@ -36,7 +36,9 @@ async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, sta
     onTrouble,
     outbox: outboxOptions(config),
     invoiceGraceHours: config.invoiceGraceHours,
+    hotAccounts: config.hotAccounts,
     payments: config.payments,
+    joins: false,
   });
   const app = await buildApp({
     engine,
@@ -50,6 +52,8 @@ async function open({ config, databaseUrl, redisUrl, redisDurable, adminKey, sta
     ...(await listenerOptions(config, { isPublic: true })),
   });
   relayState(app, statePort);
+  // Not before: routes take a second to make, in which nobody's call is heard.
+  await engine.join();
   await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
   const forget = keepCertificate(app, config, onTrouble);
   process.send?.({ port: (app.server.address() as AddressInfo).port });

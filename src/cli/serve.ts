@@ -80,13 +80,12 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     retention,
     hotAccounts,
     payments,
+    joins: false,
   });
   closers.push(() => engine.close());
   await seedDemo(engine);
   const state = await openState(engine, join(config.dataDir, "state"), onTrouble, config.profile);
   closers.push(() => state.close());
-  const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble, onlyOfState: !ground.runsJobs });
-  closers.push(() => jobs.close());
   const isAlone = ground.workers === 1;
   const app = await buildApp({
     engine,
@@ -101,6 +100,10 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     ...(testClock === undefined ? {} : { testClock }),
     ...(await listenerOptions(config, { isPublic: isAlone })),
   });
+  // Not before: routes take a second to make, in which nobody's call is heard. And not later: jobs count and book.
+  await engine.join();
+  const jobs = await startJobs({ engine, state, redisUrl, queueName: QUEUE_NAME, onTrouble, onlyOfState: !ground.runsJobs });
+  closers.push(() => jobs.close());
   closers.push(async () => {
     if (isAlone) await drained(app.server, DRAIN_MS);
     await app.close();
@@ -113,7 +116,12 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
   if (isAlone) return { port, adminPort };
   const workers = await startWorkers(ground.workers, { ...ground, config, statePort: port }, log);
   closers.push(() => workers.close());
-  // As deployments ask for new processes without a pause: nginx' and unicorn's signal.
+  renewWhenTold(workers, log);
+  return { port: workers.port, adminPort };
+}
+
+/** As deployments ask for new processes without a pause: nginx' and unicorn's signal. */
+function renewWhenTold(workers: Awaited<ReturnType<typeof startWorkers>>, log: Ground["log"]): void {
   process.on("SIGUSR2", () => {
     log("renewing the workers …");
     workers.renew().then(
@@ -121,7 +129,6 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
       (error: unknown) => log(`the workers could not be renewed: ${sentence(error)}`),
     );
   });
-  return { port: workers.port, adminPort };
 }
 
 /** Behind workers of ours there is one proxy more, on this machine. */

@@ -24,7 +24,8 @@ export interface Workers {
 
 /** Starts `count` processes that share the port of `ground.config`, and a new one for each that ends. Resolves when all of them listen. */
 export async function startWorkers(count: number, ground: WorkerGround, log: (line: string) => void): Promise<Workers> {
-  cluster.setupPrimary({ exec: PROGRAM, silent: false });
+  // What a configuration holds in maps would come as nothing in JSON: the workers knew of no hot account.
+  cluster.setupPrimary({ exec: PROGRAM, silent: false, serialization: "advanced" });
   const crew = new Crew(ground, log);
   try {
     const ports = await Promise.all(Array.from({ length: count }, () => crew.start()));

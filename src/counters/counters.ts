@@ -89,8 +89,8 @@ export interface Counters {
   close(account: string, epoch: number, changes: number): Promise<boolean>;
   /** The epoch that was closed in good order before, where none has been opened since; else 0. */
   closed(account: string): Promise<number>;
-  /** The incarnation of the server that holds the account; throws `unavailable` while none is known. */
-  runOf(account: string): string;
+  /** What changes with everything that is counted of the account, and with the incarnation of the server that holds it. */
+  mark(account: string): Promise<string>;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
   read(account: string, meters: readonly MeterName[]): Promise<Snapshot | null>;
 }
@@ -131,7 +131,14 @@ export function createCounters(redis: RedisServers, prefix: string, hot: HotAcco
       const key = keys.state(account);
       return Number((await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")))) ?? 0);
     },
-    runOf: (account) => redis.holding(keys.state(account)).runId(),
+    mark: (account) => {
+      const key = keys.state(account);
+      return ask(redis, key, async (connection) => {
+        const runId = connection.runId();
+        const fields = await connection.call((client) => client.hmgetBuffer(key, "h", "q"));
+        return [runId, ...fields.map((field) => field?.toString("latin1") ?? "")].join("/");
+      });
+    },
     read: (account, meters) => readSnapshot(redis, keys, account, meters),
   };
 }

@@ -1,4 +1,5 @@
 import type { GateStores, AccountLoader } from "../gate/account-loader.ts";
+import type { Db } from "../stores/database.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
@@ -59,12 +60,12 @@ export class Booking {
     await this.own();
   }
 
-  /** Books what a process that was called on holds. */
-  async forRecall(): Promise<void> {
+  /** Books what a process that was called on holds, over `db`. */
+  async forRecall(db: Db): Promise<void> {
     const { stores, loader, clock, onTrouble } = this.#parts;
     const now = clock.now();
-    const { db, unbooked } = stores;
-    const [outdated] = await Promise.all([bookOwn(db, unbooked, unbooked.accounts(), now), readingsBooked(db)]);
+    const { unbooked } = stores;
+    const [outdated] = await Promise.all([bookOwn(db, unbooked, unbooked.accounts(), now), readingsBooked(stores.db)]);
     // Not awaited: the account that is being loaded may be among them, and would wait for itself.
     for (const account of outdated) void loader.refresh(account, now).catch(onTrouble);
   }

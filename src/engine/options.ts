@@ -32,6 +32,8 @@ export interface EngineOptions {
   retention?: Retention;
   /** Who collects what is billed; nobody unless told. */
   payments?: PaymentOptions | null;
+  /** False for a process that has more to do before it can answer calls, and joins then (`Engine.join`); true unless told. */
+  joins?: boolean;
   /** Told of faults in the background: nobody else is there to hear of them. */
   onTrouble?: (error: unknown) => void;
 }

@@ -41,9 +41,10 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
 
 /** Limits may change between reading them and opening an epoch: of 20 changes at once on a busy machine one met it five times in a row. */
 const OPEN_ATTEMPTS_MAX = 32;
-/** How often, and how far apart, what another process is most likely about to mend is looked at, before it is taken for lost. */
+/** How often, and how far apart, what another process is about to mend is looked at before it is taken for lost; a life after a closed one is likely. */
 const LOOKS = 4;
-const LOOK_WAIT_MS = 15;
+const LOOKS_AFTER_CLOSED = 40;
+const LOOK_WAIT_MS = 25;
 
 /** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
 const OPENED_MAX = 100_000;
@@ -189,20 +190,19 @@ export class AccountLoader {
     if (reason === "absent" && (await counters.read(account, []))) return;
     // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
     const last = await presentEpoch(db, account);
-    const isBooked = reason === "absent" && (last === 0 || last === (await counters.closed(account)));
+    const closed = reason === "absent" && last > 0 ? await counters.closed(account) : 0;
+    const isBooked = reason === "absent" && last === closed;
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
-    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account))) return;
+    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account, closed > 0 ? LOOKS_AFTER_CLOSED : LOOKS))) return;
     if (isBooked) await bookOwn(db, unbooked, [account], now);
     else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
-    // Its life goes on in Redis until it is replaced.
     else await recall.all();
     if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const { limitsVersion } = await this.#account(account, now);
+      const { limitsVersion: limits } = await this.#account(account, now);
       const unlived = reason === "unlived";
-      const epoch = await (unlived
-        ? replaceUnlived(db, account, lostEpoch, limitsVersion, now)
-        : openEpoch(db, account, limitsVersion, now));
+      const opening = unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now);
+      const epoch = await opening;
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) continue;
@@ -220,8 +220,8 @@ export class AccountLoader {
     throw unavailable("A steady view of the account's limits");
   }
 
-  async #isInstalledSoon(account: string): Promise<boolean> {
-    for (let look = 0; look < LOOKS; look++) {
+  async #isInstalledSoon(account: string, looks: number): Promise<boolean> {
+    for (let look = 0; look < looks; look++) {
       await sleep(LOOK_WAIT_MS);
       if (await this.#stores.counters.read(account, [])) return true;
     }

@@ -4,20 +4,20 @@ import type { Recall } from "../ledger/recall.ts";
 
 /** How long what was called for counts: a caller that was told to come again has come by then. */
 const KEPT_MS = 30_000;
-/** Lives kept at once, 100 bytes each. Beyond them all are forgotten, which costs a call each. */
-const LIVES_MAX = 50_000;
+/** Lives kept at once, 400 bytes each. Beyond them all are forgotten, which costs a call each. */
+const LIVES_MAX = 20_000;
 
-/** A life of an account that was seen to be over on one incarnation of its server. */
+/** A life of an account that cannot go on, as it stood in Redis before everybody was called on. */
 interface Life {
   readonly epoch: number;
-  readonly runId: string;
+  readonly mark: string;
   readonly at: number;
 }
 
 /**
  * Lives that are over and of which everybody has booked what they had. After a failover thousands of accounts are loaded anew, each of which calls on
  * every process, and on a busy machine that takes longer than a caller waits. The call goes on, and whoever asks for the account again finds it
- * done: nothing can have been counted in that life since. To call again for each retry kept every process calling and none loading, for 40 s.
+ * done, as long as nothing was counted in that life since. To call again for each retry kept every process calling and none loading, for 40 s.
  */
 export class RecalledLives {
   readonly #counters: Counters;
@@ -34,11 +34,11 @@ export class RecalledLives {
    * last that Postgres knows. Throws `unavailable` where that takes long.
    */
   async callOnAll(account: string, epoch: number): Promise<void> {
-    const runId = this.#counters.runOf(account);
+    const mark = await this.#counters.mark(account);
     const life = this.#lives.get(account);
-    // On another incarnation of the server it might live.
-    if (life && life.epoch === epoch && life.runId === runId && monotonicMs() - life.at < KEPT_MS) return;
-    await this.#recall.all(() => this.#note(account, { epoch, runId, at: monotonicMs() }));
+    // Who takes the server for another incarnation may go on counting: seen in what Redis holds, of which every count changes something.
+    if (life && life.epoch === epoch && life.mark === mark && monotonicMs() - life.at < KEPT_MS) return;
+    await this.#recall.all(() => this.#note(account, { epoch, mark, at: monotonicMs() }));
   }
 
   /** For an account that was loaded, by whomever. */

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { reachPostgres, type Db } from "../stores/database.ts";
 
 /** A source that was silent for this long has crashed (or is paused, which looks the same): nobody waits for it. */
-const SILENT_MS = 3_000;
+const SILENT_MS = 5_000;
 
 /** Says that the source lives, and that it has answered recalls up to `heard`. */
 export async function reportSource(db: Db, source: string, heard: number): Promise<void> {

@@ -15,6 +15,8 @@ export type Db = Kysely<Database>;
 
 /** Connections a process holds. Two cores serve about 10 statements at once; more only queue inside Postgres. */
 const POOL_SIZE = 10;
+/** Connections for what may not wait behind requests. */
+const ASIDE_POOL_SIZE = 2;
 /** To a replica, for a few long statements at a time. */
 const READ_POOL_SIZE = 4;
 /** Of them for statements on somebody's behalf: tenants' requests, and what operators change. Opened when they are needed. */
@@ -31,6 +33,11 @@ const UNDOCUMENTED = { max_pipeline: 0 };
 export interface Postgres {
   /** Postgres as the house itself sees it: every account's rows. */
   db: Db;
+  /**
+   * The same on connections of its own, for signs of life and what others wait for: in a line with a thousand requests a process was silent for
+   * so long that the others went on without what it held.
+   */
+  aside: Db;
   /**
    * Postgres as whoever sent the present request may see it: a tenant sees the rows of its own account, whatever the statement says, and
    * what changes is put down to the key that asked. Outside a request the same as `db`.
@@ -60,6 +67,7 @@ export interface PostgresOptions {
  */
 export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = null, readUrl = null }: PostgresOptions = {}): Postgres {
   const primary = openWay(url, poolSize, pooledUrl);
+  const aside = openWay(url, ASIDE_POOL_SIZE, pooledUrl);
   const replica = readUrl === null ? null : openWay(readUrl, READ_POOL_SIZE, null);
   const reads =
     replica && new Replica({ replica: replica.asked, replicaHouse: replica.house, primary: primary.asked, primaryHouse: primary.house });
@@ -67,10 +75,11 @@ export function openPostgres(url: string, { poolSize = POOL_SIZE, pooledUrl = nu
   const walled = over(primary.asked);
   return {
     db: over(primary.house),
+    aside: over(aside.house),
     walled,
     reads: reads ? over(reads.run) : walled,
     ready: primary.ready,
-    close: async () => void (await Promise.all([primary.close(), replica?.close()])),
+    close: async () => void (await Promise.all([primary.close(), aside.close(), replica?.close()])),
   };
 }
 

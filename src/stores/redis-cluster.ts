@@ -121,7 +121,12 @@ export class RedisCluster implements RedisServers {
     this.#held = next;
     const now = this.#holders();
     for (const url of before) if (!now.has(url)) this.#leave(url);
-    for (const url of now) this.#connectionTo(url);
+    for (const url of now) {
+      // One that was kept to a replica knows the run it was part of then; promoted, it is another incarnation.
+      const known = before.has(url) ? null : this.#connections.get(url);
+      if (known) known.reconnect();
+      else this.#connectionTo(url);
+    }
     const changed = before.size > 0 && [...now].some((url) => !before.has(url));
     if (changed) for (const listener of this.#runListeners) listener();
   }

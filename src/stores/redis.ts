@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
-import { NotSent, unavailable } from "../kernel/errors.ts";
+import { NotSent } from "../kernel/errors.ts";
 import { BoundedCalls } from "./bounded-calls.ts";
+import { Incarnation, readRunId } from "./redis-incarnation.ts";
 
 /** A call that has no answer by then counts as unknown; the caller is told 503, within 250 ms in all. */
 export const COMMAND_TIMEOUT_MS = 200;
@@ -12,13 +12,6 @@ const WAITING_MAX = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1_000;
-/**
- * Of what scripts keep and how (src/counters/layout.ts): part of what tells incarnations apart, so what a release left that laid it out otherwise
- * is taken for another incarnation's, which is never read.
- */
-const LAYOUT = 2;
-/** Where a server without a run id of its own (the JavaScript one) is given one. It dies with the server's memory. */
-const RUN_ID_KEY = "weir:run-id";
 
 /** A connection that knows which incarnation of the server is at its other end. */
 export interface RedisConnection {
@@ -54,28 +47,12 @@ export function openRedis(url: string, options: RedisOptions = {}): RedisConnect
     onDoubt: () => doubters.forEach((tell) => tell()),
   });
   const doubters: (() => void)[] = [];
-  let runId: string | null = null;
-  let lastRunId: string | null = null;
-  const waiting = new Set<() => void>();
-  const listeners: (() => void)[] = [];
-
-  const learn = async (): Promise<void> => {
-    try {
-      runId = await calls.run(() => readRunId(client));
-      const changed = lastRunId !== null && lastRunId !== runId;
-      lastRunId = runId;
-      if (changed) for (const listener of listeners) listener();
-      for (const wake of waiting) wake();
-      waiting.clear();
-    } catch {
-      // Connected, but not answering: start over, or the process would stay without a run id for good.
-      client.disconnect(true);
-    }
-  };
-  client.on("ready", () => void learn());
+  const incarnation = new Incarnation(() => calls.run(() => readRunId(client)));
+  // Connected, but not answering: start over, or the process would stay without a run id for good.
+  client.on("ready", () => void incarnation.learn().catch(() => client.disconnect(true)));
   // From here to the next "ready" nothing may be sent: the server behind the next connection may be another one.
   client.on("close", () => {
-    runId = null;
+    incarnation.forget();
     // ioredis 6.0 leaves what was under way unsettled for ever when it does not re-send.
     calls.failAll();
   });
@@ -85,27 +62,13 @@ export function openRedis(url: string, options: RedisOptions = {}): RedisConnect
   return {
     client,
     call: (send) => calls.run(() => send(client).catch(asNotSent)),
-    runId: () => {
-      if (runId === null) throw new NotSent("Redis");
-      return runId;
-    },
-    ready: (timeoutMs) =>
-      new Promise((resolve, reject) => {
-        if (runId !== null) return resolve();
-        const wake = (): void => {
-          clearTimeout(timer);
-          resolve();
-        };
-        const timer = setTimeout(() => {
-          waiting.delete(wake);
-          reject(unavailable("Redis"));
-        }, timeoutMs);
-        waiting.add(wake);
-      }),
+    runId: () => incarnation.runId,
+    ready: (timeoutMs) => incarnation.known(timeoutMs),
     reconnect: () => client.disconnect(true),
     onDoubt: (listener) => void doubters.push(listener),
-    onRunChange: (listener) => void listeners.push(listener),
+    onRunChange: (listener) => incarnation.onChange(listener),
     close: async () => {
+      incarnation.close();
       await calls.run(() => client.quit()).catch(() => client.disconnect());
     },
   };
@@ -127,17 +90,6 @@ function meteringClient(url: string): Redis {
     keepAlive: 10_000,
     retryStrategy: reconnectWait,
   });
-}
-
-async function readRunId(client: Redis): Promise<string> {
-  const run = /^run_id:(\S+)/m.exec(await client.info("server"))?.[1];
-  // A primary that lost its place and gets it back is the same run, with another's data: its replication id is a new one.
-  const lineage = /^master_replid:(\S+)/m.exec(await client.info("replication"))?.[1];
-  if (run !== undefined && lineage !== undefined) return `${run}.${lineage}.${LAYOUT}`;
-  await client.set(RUN_ID_KEY, randomUUID(), "NX");
-  const minted = await client.get(RUN_ID_KEY);
-  if (minted === null) throw unavailable("Redis");
-  return `${minted}.${LAYOUT}`;
 }
 
 /** How long a lost connection waits before it is tried again, by attempt, milliseconds. */

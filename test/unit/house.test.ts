@@ -67,7 +67,7 @@ const BANNED: readonly { call: RegExp; instead: string; allowed: RegExp }[] = [
     call: /(?<![.\w])set(?:Timeout|Interval)\(/,
     instead: "sleep of kernel/clock.ts",
     allowed:
-      /^(src\/((?:kernel|client)\/clock|dashboard\/clock|stores\/(redis|redis-cluster|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
+      /^(src\/((?:kernel|client)\/clock|dashboard\/clock|stores\/(redis|redis-cluster|redis-incarnation|database|bounded-calls)|state\/(waiting-line|state)|engine)|jobs\/worker)\.[jt]s$/,
   },
   {
     call: /\bengine\.db\b|\{[^}]*(?<!: )\bdb\b[^}]*\} = (?:this\.#)?engine\b/,
