@@ -1,4 +1,5 @@
 import calculateSlot from "cluster-key-slot";
+import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { partitionOf } from "../../src/counters/keys.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
@@ -28,17 +29,8 @@ const clock = new ManualClock(NOON);
 beforeAll(async () => {
   stack = await createTestStack();
   cluster = await TestCluster.start(stack.dataDir);
-  const open = () =>
-    createEngine({
-      databaseUrl: stack.databaseUrl,
-      redisUrl: cluster.addresses.slice(0, 3),
-      redisPrefix: stack.keyPrefix,
-      clock,
-      hotAccounts: HOT,
-      redisTimeoutMs: 1_000,
-      onTrouble: () => {},
-    });
-  engines = [await open(), await open()];
+  const primaries = cluster.addresses.slice(0, 3);
+  engines = [await openEngine(primaries), await openEngine(primaries)];
 }, 120_000);
 
 afterAll(async () => {
@@ -56,6 +48,18 @@ beforeEach(async () => {
     await first().limits.setCap(account, METER, cap, clock.now());
   }
 });
+
+/** A process that was told of these nodes. */
+const openEngine = (nodes: readonly string[]): Promise<Engine> =>
+  createEngine({
+    databaseUrl: stack.databaseUrl,
+    redisUrl: nodes,
+    redisPrefix: stack.keyPrefix,
+    clock,
+    hotAccounts: HOT,
+    redisTimeoutMs: 1_000,
+    onTrouble: () => {},
+  });
 
 const first = (): Engine => engines[0] ?? expect.unreachable();
 
@@ -221,4 +225,34 @@ it("loses a primary under a hot account: never over, and what was answered is in
   expect(used).toBeLessThanOrEqual(allowed + unknown);
   expect(used + stranded).toBeLessThanOrEqual(3 * CAP);
   expect((await first().checkInvariants()).filter((check) => check.violations.length > 0)).toEqual([]);
+}, 120_000);
+
+it("a promoted replica is the same server to who knew it before and to who comes later", async () => {
+  const [account = ""] = accounts;
+  const check = (engine: Engine) => engine.gate.check({ account, usage: { [METER]: 1 } }, clock.now());
+  const answered = (engine: Engine) => expect.poll(() => check(engine).catch(() => null), { timeout: 20_000 }).toMatchObject({ allowed: true });
+  const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} });
+  // Of every node, as operators name them: it is connected to the replica while that is one.
+  const before = await openEngine(cluster.addresses);
+  let after: Engine | null = null;
+  try {
+    await check(before);
+    const slot = calculateSlot(`{${partitionOf(account)}}`);
+    const nodes = await cluster.primaries();
+    const held = await nodes[0].ask((client) => client.cluster("SLOTS"));
+    const port = held.find(([from, to]) => slot >= from && slot <= to)?.[2]?.[1];
+    const victim = nodes.find((node) => node.port === port) ?? expect.unreachable();
+    await cluster.failOver(victim);
+    await answered(before);
+    after = await openEngine(cluster.addresses);
+    await answered(after);
+    const recalls = async () => (await sql`select seq from recalls`)[0]?.["seq"] as string;
+    const called = await recalls();
+    // Were it two servers to them, each would load the account anew from the other.
+    for (let i = 0; i < 5; i++) for (const engine of [before, after]) expect((await check(engine)).allowed).toBe(true);
+    expect(await recalls()).toBe(called);
+    await cluster.rejoin(victim);
+  } finally {
+    await Promise.all([before.close(), after?.close(), sql.end()]);
+  }
 }, 120_000);
