@@ -41,10 +41,12 @@ function countDecisions(engine: Engine, registers: Registry[]): void {
     labelNames: ["code", "meter", "scope", "source"],
     registers,
   });
+  // Looked up once: by their labels, twice the time of all else that is done here.
+  const [wereAllowed, wereDenied] = [decisions.labels("allowed"), decisions.labels("denied")];
   engine.observe({
     decided: ({ allowed, denials: refused }, tookMs) => {
       took.observe(tookMs / 1000);
-      decisions.inc({ result: allowed ? "allowed" : "denied" });
+      (allowed ? wereAllowed : wereDenied).inc();
       for (const { code, meter, scope, source } of refused) denials.inc({ code, meter: meter ?? "", scope, source });
     },
     failed: (code, tookMs) => {

@@ -10,6 +10,8 @@ import { allowed, inAnyOrder, storing, weighed } from "./loading.ts";
 
 /** The account that has all the objects. */
 export const BIG = "big";
+/** Accounts that are asked for all the time. */
+const BUSY = 10;
 /** As the job is rung. */
 const ROLL_UP_EVERY_MS = 1_000;
 
@@ -18,6 +20,8 @@ export interface System {
   engine: Engine;
   /** A random account, not the big one. */
   account: () => string;
+  /** One of ten of them: all that a system of ten has. */
+  busy: () => string;
   /** The number of a random object of the big account. */
   object: () => number;
   loaded: { accountBytes: number; objectBytes: number; accountsPerSecond: number; objectsPerSecond: number };
@@ -52,6 +56,7 @@ export async function loadSystem(
   return {
     engine,
     account: () => names[Math.floor(random() * accounts)] ?? "",
+    busy: () => names[Math.floor((Math.floor(random() * BUSY) * accounts) / BUSY)] ?? "",
     object: () => Math.floor(random() * objects),
     loaded: {
       accountBytes: ofAccounts.bytes,
