@@ -87,8 +87,8 @@ export interface Counters {
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
   /** Ends an epoch that has nothing unbooked and nothing held; false when it has, or has changed since `changes` was read. */
   close(account: string, epoch: number, changes: number): Promise<boolean>;
-  /** The epoch that was closed in good order before, where none has been opened since; else 0. */
-  closed(account: string): Promise<number>;
+  /** The epoch that was closed in good order before, where none has been opened since; else 0. And its `keysColdUntil`. */
+  closed(account: string): Promise<{ epoch: number; keysColdUntil: number }>;
   /** What changes with everything that is counted of the account, and with the incarnation of the server that holds it. */
   mark(account: string): Promise<string>;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
@@ -129,7 +129,9 @@ export function createCounters(redis: RedisServers, prefix: string, hot: HotAcco
     },
     closed: async (account) => {
       const key = keys.state(account);
-      return Number((await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")))) ?? 0);
+      const closed = await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")));
+      const [epoch = 0, keysColdUntil = 0] = (closed ?? "0,0").split(",").map(Number);
+      return { epoch, keysColdUntil };
     },
     mark: (account) => {
       const key = keys.state(account);

@@ -186,14 +186,14 @@ export class AccountLoader {
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
     const { db, counters, unbooked, recall } = this.#stores;
-    // Of a burst's first checks the last to hear "absent" come when the account is there already: a second life would call on every process.
+    // Of a burst's first checks the last to hear "absent" come when the account is there already.
     if (reason === "absent" && (await counters.read(account, []))) return;
     // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
     const last = await presentEpoch(db, account);
-    const closed = reason === "absent" && last > 0 ? await counters.closed(account) : 0;
-    const isBooked = reason === "absent" && last === closed;
+    const closed = reason === "absent" && last > 0 ? await counters.closed(account) : { epoch: 0, keysColdUntil: 0 };
+    const isBooked = reason === "absent" && last === closed.epoch;
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
-    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account, closed > 0 ? LOOKS_AFTER_CLOSED : LOOKS))) return;
+    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account, closed.epoch > 0 ? LOOKS_AFTER_CLOSED : LOOKS))) return;
     if (isBooked) await bookOwn(db, unbooked, [account], now);
     else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
     else await recall.all();
@@ -201,12 +201,12 @@ export class AccountLoader {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
       const { limitsVersion: limits } = await this.#account(account, now);
       const unlived = reason === "unlived";
-      const opening = unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now);
-      const epoch = await opening;
+      const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now));
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) continue;
-      const loaded = await this.#read(account, now, epoch);
+      // After a life that was closed in good order Redis has its keys: none need be looked up in Postgres.
+      const loaded = { ...(await this.#read(account, now, epoch)), ...(isBooked ? { keysColdUntil: closed.keysColdUntil } : {}) };
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
       this.#recalled.forget(account);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.

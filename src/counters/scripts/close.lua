@@ -1,5 +1,6 @@
 -- Ends an account's epoch in good order: nothing is unbooked, nothing is held, so what it was granted and did not spend is free again.
--- Its number stays: whoever opens the next one finds that all of it is booked, and calls on nobody.
+-- Its number stays: whoever opens the next one finds that all of it is booked, and calls on nobody. So does until when keys that are unknown
+-- here are looked up in Postgres: of this life they are all here.
 -- KEYS  1 state
 -- ARGV  1 run id  2 epoch  3 changes as they were when all was booked
 -- Answers 1 when the state is gone; 0 when it is another's, has changed since, or holds something.
@@ -16,5 +17,5 @@ for i = 1, #all, 2 do
 end
 -- The hours stay: their totals may still be there, to be cleared by the roll-up.
 redis.call('HDEL', KEYS[1], 'h', 'g')
-redis.call('HSET', KEYS[1], 'closed', ARGV[2])
+redis.call('HSET', KEYS[1], 'closed', ARGV[2] .. ',' .. int(h[H_KEYS_COLD]))
 return 1

@@ -155,6 +155,12 @@ writes[#writes + 1] = 'marked'
 writes[#writes + 1] = table.concat(marked, ',')
 writes[#writes + 1] = 'h'
 writes[#writes + 1] = pack_header(h, run)
+if opening then
+  -- A meter that this life does not name is none of it, and its place is another's by now.
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, 2) == 'm:' then redis.call('HDEL', KEYS[1], field) end
+  end
+end
 redis.call('HSET', KEYS[1], unpack(writes))
 redis.call('HDEL', KEYS[1], 'g', 'closed')
 return { 1, int(h[H_EPOCH]) }

@@ -1,5 +1,8 @@
+import { Cluster, Redis } from "ioredis";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { keySpace } from "../../../src/counters/keys.ts";
+import { nodeUrl } from "../../../src/stores/redis-cluster.ts";
 import { openTestEngine, type TestEngine } from "../../support/engine.ts";
 
 let t: TestEngine;
@@ -26,7 +29,12 @@ it("an account that a stopped process had opened is loaded by another without a 
   // Asked for again elsewhere, each key is known and counts once.
   const again = await Promise.all(accounts.map((account) => t.check({ account, ...log })));
   expect(again.map(({ decisionId }) => decisionId)).toEqual(decided.map(({ decisionId }) => decisionId));
-  for (const account of accounts) expect(await used(account)).toBe(3);
+  // Redis has every key of that life: none is looked up in Postgres, as all were for two days after each restart.
+  await sql.begin(async (held) => {
+    await held`lock table idempotency_keys in access exclusive mode`;
+    for (const account of accounts) await t.check({ account, ...log, idempotencyKey: "another" });
+  });
+  for (const account of accounts) expect(await used(account)).toBe(6);
   expect(await recalls()).toBe(before);
 });
 
@@ -81,4 +89,23 @@ it("a process that takes long to close its epochs keeps no other waiting", async
   await closed;
   const sources = await sql`select source from sources where seen_at > clock_timestamp() - interval '3 seconds'`;
   expect(sources).toHaveLength(1);
+});
+
+it("the next life knows nothing of a meter that only the last one had", async () => {
+  const [other, account] = [await t.another(), await t.newAccount("free")];
+  await other.gate.check({ account, usage: { log_events: 1, state_requests: 2 } }, t.clock.now());
+  await other.close();
+  const { redisUrl, keyPrefix } = t.stack;
+  const redis = typeof redisUrl === "string" ? new Redis(redisUrl) : new Cluster(redisUrl.map(nodeUrl));
+  try {
+    const state = keySpace(keyPrefix).state(account);
+    // As if the catalogue had lost it since.
+    await redis.hset(state, "m:lost_meter", (await redis.hgetBuffer(state, "m:log_events")) ?? "");
+    await t.check({ account, usage: { state_requests: 3 } });
+    expect(await redis.hexists(state, "m:lost_meter")).toBe(0);
+  } finally {
+    redis.disconnect();
+  }
+  const { day } = (await t.engine.usage(account)).usage.meters;
+  expect(day).toMatchObject({ log_events: 1, state_requests: 5 });
 });
