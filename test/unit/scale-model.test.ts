@@ -101,8 +101,9 @@ describe("plans", () => {
   });
 
   test("an account that one slot cannot serve is said so", () => {
+    // So steep that no benchmark of one server reaches it: of a million checks a second the hottest account has 600,000.
     const even = plans(inputs({ load: { ...LOAD, skew: 0 } }));
-    const steep = plans(inputs({ load: { ...LOAD, skew: 1.3 } }));
+    const steep = plans(inputs({ load: { ...LOAD, skew: 2 } }));
     expect(even.plans[0]?.hottestSlots).toBe(1);
     expect(steep.plans[0]?.hottestSlots).toBeGreaterThan(1);
     const said = "does not fit";
