@@ -69,13 +69,14 @@ export interface Runtime {
  * for ever, so that whatever is repeated counts once; a call that outgrows its hold ends it and takes the next.
  */
 export class MeteredCall {
-  /** Set when it is settled: what still happens for it must be counted elsewhere. */
+  /** Set when it ends: what begins after it must be counted elsewhere. */
   over = false;
   readonly #options: MeteringOptions;
   readonly #runtime: Runtime;
   /** What an operation counts beside its rows. */
   readonly #operation: Usage;
   #holds = 0;
+  #told: string | null = null;
   #decision: Decision | null = null;
   #tally = new Tally(null, null);
   /** Whoever needs a new hold waits here for those before. */
@@ -155,8 +156,11 @@ export class MeteredCall {
   async reach(done: Done): Promise<void> {
     const usage = this.#usageOf(done);
     if (!this.#tally.lack(usage)) return;
-    await this.#inTurn(() => this.#spendAfresh(usage, 0));
-    this.#tally.unspend(usage);
+    // Taken back within the turn: the next may settle this hold.
+    await this.#inTurn(async () => {
+      await this.#spendAfresh(usage, 0);
+      this.#tally.unspend(usage);
+    });
   }
 
   /** Takes back what was counted and was not done after all. */
@@ -166,15 +170,38 @@ export class MeteredCall {
 
   /** Counts what was done and gives back the rest; `bytes` is the object's measured size. Repeated, it is the same settlement. */
   async settle(more: Usage = {}, bytes: number | null = null): Promise<void> {
-    const pending = this.pending(more, bytes);
-    if (pending) await settlePending(this.#options.meter, pending);
+    const pending = this.conclude(more, bytes);
+    if (!pending) return;
+    await settlePending(this.#options.meter, pending);
+    this.told(pending);
   }
 
-  /** What `settle` would tell; null for a call that holds nothing. */
+  /** What `settle` tells: from now on this hold counts no more, and what is still under way is counted in another. */
+  conclude(more: Usage = {}, bytes: number | null = null): Pending | null {
+    this.#tally.close();
+    return this.pending(more, bytes);
+  }
+
+  /** Notes that what `conclude` answered has been told, or is kept to be told. */
+  told({ event }: Pending): void {
+    this.#told = event.id;
+  }
+
+  /** False where a hold is left to be settled. */
+  get isSettled(): boolean {
+    return this.#decision === null || this.#told === this.#eventId;
+  }
+
+  /** What the settlement of the hold of the moment is known by. */
+  get #eventId(): string {
+    return `${this.#runtime.key}:${this.#holds - 1}`;
+  }
+
+  /** What `settle` would tell now; null for a call that holds nothing. */
   pending(more: Usage = {}, bytes: number | null = null): Pending | null {
     if (!this.#decision) return null;
     const { place, held } = this.#decision;
-    const event = { source: this.#runtime.source, id: `${this.#runtime.key}:${this.#holds - 1}` };
+    const event = { source: this.#runtime.source, id: this.#eventId };
     return { place, reservation: held.reservation, actual: this.#tally.actual(more, bytes), event };
   }
 

@@ -74,6 +74,12 @@ export class Stay {
     return end.value;
   }
 
+  /** For an operation of `call`. One that its call has not waited for is settled when it ends, not lost. */
+  async enterIn(call: MeteredCall): ReturnType<EnterCall> {
+    const leave = (): Promise<void> => (call.over ? this.#inTurn(() => this.#settle(call)) : Promise.resolve());
+    return { call, leave };
+  }
+
   /** For an operation outside every call: one of its own. */
   readonly enterAlone: EnterCall = async () => {
     const call = this.newCall(undefined, false);
@@ -104,7 +110,9 @@ export class Stay {
 
   async #settle(call: MeteredCall): Promise<void> {
     const { outbox, deny, measure } = this.#runtime;
-    const pending = call.pending(call.began ? this.#takeAwake() : {}, await measure());
+    const bytes = await measure();
+    if (call.isSettled) return;
+    const pending = call.conclude(call.began ? this.#takeAwake() : {}, bytes);
     if (!pending) return;
     try {
       await settlePending(this.#options.meter, pending);
@@ -112,8 +120,10 @@ export class Stay {
       // Kept beside what it is about, it is as good as told: the next settlement, or the next stay, tells it.
       if (!outbox) throw deny(undecided(error));
       await outbox.keepForLater(pending);
+      call.told(pending);
       return;
     }
+    call.told(pending);
     await outbox?.settled(pending, this.#options.meter);
   }
 

@@ -51,6 +51,7 @@ export class Tally {
   /** Every key's size is known: what is not in the map is not stored. */
   #measured: boolean;
   #delta = 0;
+  #closed = false;
 
   /** `granted` null: nothing limits, what happens is only counted. */
   constructor(granted: Held | null, sizes: Sizes | Tally) {
@@ -59,8 +60,14 @@ export class Tally {
     this.#measured = sizes instanceof Tally ? sizes.#measured : sizes !== null;
   }
 
+  /** From now on nothing more is counted here: what is settled is being told, and a later unit would be lost. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** What the hold does not have of it. */
   lack(usage: Usage, growth = 0): Lack | null {
+    if (this.#closed) return { meter: Object.keys(usage)[0] ?? METER.storage, denial: null };
     if (!this.#granted) return null;
     const { usage: held, growthBytes, denials } = this.#granted;
     const missing = Object.keys(usage).find((meter) => {
@@ -80,8 +87,9 @@ export class Tally {
     return null;
   }
 
+  /** Takes back what was counted here, or in a hold before: then this one counts so much less. */
   unspend(usage: Usage, growth = 0): void {
-    for (const [meter, n] of Object.entries(usage)) this.#used[meter] = Math.max(0, (this.#used[meter] ?? 0) - n);
+    for (const [meter, n] of Object.entries(usage)) this.#used[meter] = (this.#used[meter] ?? 0) - n;
     this.#delta -= growth;
   }
 
@@ -118,7 +126,8 @@ export class Tally {
   /** What is settled: every meter that was held, unused ones as 0; `bytes` is the object's size where somebody has measured it since. */
   actual(more: Usage = {}, bytes: number | null = null): Actual {
     const held = Object.keys(this.#granted?.usage ?? {}).map((meter) => [meter, 0]);
-    const usage = { ...(Object.fromEntries(held) as Usage), ...this.#used, ...more };
+    const used = Object.entries(this.#used).map(([meter, n]) => [meter, Math.max(0, n)]);
+    const usage: Usage = { ...Object.fromEntries([...held, ...used]), ...more };
     if (this.#granted?.growthBytes === null) return { usage };
     if (bytes !== null) return { usage, storageBytes: { set: bytes } };
     return { usage, storageBytes: this.#measured ? { set: sum([...this.#sizes.values()]) } : { delta: this.#delta } };

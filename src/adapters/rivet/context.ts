@@ -15,7 +15,7 @@ export interface Context extends ActorName {
 
 /** What handlers see: the actor's context, with what is counted in `call`, or, with null, in a call of its own for every operation. */
 export function meteredContext(c: Context, { stay, state }: Wake, call: MeteredCall | null): Context {
-  const enter: EnterCall = () => (call && !call.over ? Promise.resolve({ call, leave: () => Promise.resolve() }) : stay.enterAlone());
+  const enter: EnterCall = () => (call && !call.over ? stay.enterIn(call) : stay.enterAlone());
   const members = call ? countedState(c, call, state) : {};
   for (const [name, table] of Object.entries(SURFACES)) atFirst(members, name, () => counted(c[name] as Surface, table, enter));
   atFirst(members, "db", () => withoutStateTransactions(c.db));

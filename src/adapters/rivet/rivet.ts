@@ -166,7 +166,7 @@ class MeteredActor {
   async #enter(actorId: string): ReturnType<EnterCall> {
     const call = this.#current.getStore();
     const wake = this.#wakes.get(actorId);
-    if (call && !call.over) return { call, leave: () => Promise.resolve() };
+    if (call && wake && !call.over) return wake.stay.enterIn(call);
     return call === null || !wake ? { call: UNMETERED, leave: () => Promise.resolve() } : wake.stay.enterAlone();
   }
 
