@@ -31,7 +31,8 @@ export class Booking {
     if (present && !present.header.dirty && !stores.counters.branches.isHot(account)) return;
     const own = await bookOwn(stores.db, stores.unbooked, [account], now);
     const { outdated } = await rollUpAccounts(stores, [account], now);
-    if (own.length + outdated.length > 0) await loader.refresh(account, now);
+    if (own.outdated.length + outdated.length > 0) await loader.refresh(account, now);
+    if (own.refused) throw own.refused;
   }
 
   /** Books what Redis holds. Any process, any number of times. */
@@ -49,9 +50,10 @@ export class Booking {
   async own(): Promise<void> {
     const { stores, loader, objectRequests, clock } = this.#parts;
     const now = clock.now();
-    const outdated = await bookOwn(stores.db, stores.unbooked, stores.unbooked.accounts(), now);
+    const { outdated, refused } = await bookOwn(stores.db, stores.unbooked, stores.unbooked.accounts(), now);
     for (const account of outdated) await loader.refresh(account, now);
     await objectRequests.book(now);
+    if (refused) throw refused;
   }
 
   /** Books everything. */
@@ -60,12 +62,16 @@ export class Booking {
     await this.own();
   }
 
-  /** Books what a process that was called on holds, over `db`. */
+  /**
+   * Books what a process that was called on holds, over `db`. An account that the ledger refuses keeps no other from being loaded: of a life
+   * that was not sealed all that it was granted is taken for spent, so nothing is let pass for it.
+   */
   async forRecall(db: Db): Promise<void> {
     const { stores, loader, clock, onTrouble } = this.#parts;
     const now = clock.now();
     const { unbooked } = stores;
-    const [outdated] = await Promise.all([bookOwn(db, unbooked, unbooked.accounts(), now), readingsBooked(stores.db)]);
+    const [{ outdated, refused }] = await Promise.all([bookOwn(db, unbooked, unbooked.accounts(), now), readingsBooked(stores.db)]);
+    if (refused) onTrouble(refused);
     // Not awaited: the account that is being loaded may be among them, and would wait for itself.
     for (const account of outdated) void loader.refresh(account, now).catch(onTrouble);
   }

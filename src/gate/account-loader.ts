@@ -1,33 +1,20 @@
-import { findAccount } from "../accounts/account-store.ts";
-import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
 import type { DrawnBack } from "../counters/branches.ts";
-import type { Counters, LoadedAccount } from "../counters/counters.ts";
-import { unavailable, notFound, unlessUnavailable } from "../kernel/errors.ts";
+import type { Counters } from "../counters/counters.ts";
+import { unavailable, unlessUnavailable } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
-import { DAY_MS, windowsAt } from "../kernel/window.ts";
 import { openEpoch, presentEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
-import { bookedElsewhere, foreignSeqs } from "../ledger/ledger-store.ts";
+import { foreignSeqs } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
 import { rollUpAccounts, rollUpReachable, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
-import { listCaps } from "../limits/cap-store.ts";
-import { creditLimits } from "../limits/credit-limit-store.ts";
-import { limitsInForce } from "../limits/in-force.ts";
-import { limitSourcesText } from "../limits/limit-sources.ts";
-import { lowestThreshold, thresholdsInForce } from "../limits/thresholds.ts";
 import type { Db } from "../stores/database.ts";
+import { existing, readLoaded, type CatalogSource } from "./loaded-account.ts";
 import { RecalledLives } from "./recalled-lives.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
 export type LoadReason = "absent" | "run" | "lost" | "unlived" | "turned" | "catalog" | "meter" | "limits";
-
-/** The catalogue of the moment, and its version. */
-export interface CatalogSource {
-  readonly catalog: Catalog;
-  readonly version: number;
-}
 
 export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   db: Db;
@@ -49,8 +36,6 @@ const LOOK_WAIT_MS = 25;
 /** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
 const OPENED_MAX = 100_000;
 const CLOSED_AT_ONCE = 200;
-/** How long an answered idempotency key stays known: until the UTC day after the next begins, at most. */
-const KEYS_KEPT_MS = 2 * DAY_MS;
 
 /**
  * Brings what Postgres says of an account into Redis: a new epoch where there is none for this incarnation of the server, newer
@@ -185,7 +170,7 @@ export class AccountLoader {
   }
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
-    const { db, counters, unbooked, recall } = this.#stores;
+    const { db, counters, recall } = this.#stores;
     // Of a burst's first checks the last to hear "absent" come when the account is there already.
     if (reason === "absent" && (await counters.read(account, []))) return;
     // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
@@ -194,19 +179,22 @@ export class AccountLoader {
     const isBooked = reason === "absent" && last === closed.epoch;
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
     if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account, closed.epoch > 0 ? LOOKS_AFTER_CLOSED : LOOKS))) return;
-    if (isBooked) await bookOwn(db, unbooked, [account], now);
+    if (isBooked) await this.#bookOwn(account, now);
     else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
     else await recall.all();
     if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const { limitsVersion: limits } = await this.#account(account, now);
+      const { limitsVersion: limits } = await existing(db, account, now);
       const unlived = reason === "unlived";
       const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now));
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) continue;
       // After a life that was closed in good order Redis has its keys: none need be looked up in Postgres.
-      const loaded = { ...(await this.#read(account, now, epoch)), ...(isBooked ? { keysColdUntil: closed.keysColdUntil } : {}) };
+      const loaded = {
+        ...(await readLoaded(this.#stores, account, now, epoch)),
+        ...(isBooked ? { keysColdUntil: closed.keysColdUntil } : {}),
+      };
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
       this.#recalled.forget(account);
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
@@ -245,56 +233,14 @@ export class AccountLoader {
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
   async #refresh(account: string, epoch: number, now: number): Promise<void> {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const answer = await this.#stores.counters.load(await this.#read(account, now, epoch), "refresh", 0);
+      const answer = await this.#stores.counters.load(await readLoaded(this.#stores, account, now, epoch), "refresh", 0);
       if (answer.installed || answer.epoch !== epoch) return;
     }
   }
 
-  async #account(account: string, now: number) {
-    const found = await findAccount(this.#stores.db, account, now);
-    if (!found) throw notFound(`Account ${account}`);
-    return found;
-  }
-
-  async #read(accountId: string, now: number, epoch: number): Promise<LoadedAccount> {
-    const { db, catalog } = this.#stores;
-    const { catalog: document, version } = catalog;
-    const account = await this.#account(accountId, now);
-    const caps = await listCaps(db, accountId);
-    const planDocument = plan(document, account.plan);
-    const windows = windowsAt(now, account.calendar);
-    const of = { account: accountId, monthStart: windows.month.start, plan: account.plan };
-    const covered = stopsAtCredits(planDocument) ? await creditLimits(db, of) : new Map<string, number>();
-    const limits = limitsInForce(document, planDocument, caps, covered);
-    const thresholds = thresholdsInForce(document, planDocument, caps);
-    const sums = await bookedElsewhere(db, accountId, epoch, windows);
-    const meters = limits.meters.map(({ meter, periods }) => {
-      const booked = sums.meters.get(meter.name);
-      return {
-        meter: meter.name,
-        gauge: meter.kind === "gauge",
-        level: sums.levels.get(meter.name) ?? 0,
-        periods: {
-          day: { ...periods.day, base: booked?.day ?? 0, mark: lowestThreshold(thresholds, meter.name, "day") },
-          month: { ...periods.month, base: booked?.month ?? 0, mark: lowestThreshold(thresholds, meter.name, "month") },
-        },
-      };
-    });
-    return {
-      account: accountId,
-      epoch,
-      limitsVersion: account.limitsVersion,
-      catalogVersion: version,
-      foreignSeq: sums.foreignSeq,
-      windows,
-      objectCeiling: limits.objectCeiling,
-      payloadCeiling: limits.payloadCeiling,
-      hasObjects: sums.hasObjects,
-      now,
-      // An account's first life has answered no key yet; a later one may have lost some.
-      keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
-      meters,
-      limits: limitSourcesText({ catalogVersion: version, plan: account.plan, caps }),
-    };
+  async #bookOwn(account: string, now: number): Promise<void> {
+    const { db, unbooked } = this.#stores;
+    const { refused } = await bookOwn(db, unbooked, [account], now);
+    if (refused) throw refused;
   }
 }

@@ -5,7 +5,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { validationFailed } from "../kernel/errors.ts";
 import { ACCOUNT_PATTERN, newId } from "../kernel/ids.ts";
 import type { LeaseRow } from "../ledger/lease-store.ts";
-import type { CatalogSource } from "./account-loader.ts";
+import type { CatalogSource } from "./loaded-account.ts";
 import { LEASE_TTL_SECONDS_DEFAULT, type LeaseRequest, type LeaseSettle } from "./lease-request.ts";
 import { canonical, countersOf, hash128, hourOf } from "./operation.ts";
 

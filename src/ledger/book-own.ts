@@ -13,20 +13,25 @@ const ACCOUNTS_PER_BATCH = 200;
 // One booking of an account at a time: two could forget the same answered keys twice.
 const running = new WeakMap<UnbookedTotals, Map<string, Promise<void>>>();
 
+export interface OwnBooked {
+  /** Accounts to be refreshed. */
+  outdated: string[];
+  /** Why an account was not booked whose totals the ledger refuses; its copies are kept. The others are booked. */
+  refused: Error | null;
+}
+
 /**
  * Books this process' own copies straight to Postgres and forgets what is closed. The roll-up brings the same totals from Redis,
- * so this is a no-op while Redis lives, and the way nothing is lost when it does not. Answers the accounts to be refreshed. Rejects where
- * one could not be booked, when the others are.
+ * so this is a no-op while Redis lives, and the way nothing is lost when it does not. Rejects where Postgres cannot be reached.
  */
-export async function bookOwn(db: Db, unbooked: UnbookedTotals, accounts: readonly string[], now: number): Promise<string[]> {
+export async function bookOwn(db: Db, unbooked: UnbookedTotals, accounts: readonly string[], now: number): Promise<OwnBooked> {
   const outdated = new Set<string>();
-  let fault: Error | null = null;
+  let refused: Error | null = null;
   for (let i = 0; i < accounts.length; i += ACCOUNTS_PER_BATCH) {
-    const refused = await inHalves(accounts.slice(i, i + ACCOUNTS_PER_BATCH), (batch) => bookTogether(db, unbooked, batch, now, outdated));
-    fault ??= refused;
+    const fault = await inHalves(accounts.slice(i, i + ACCOUNTS_PER_BATCH), (batch) => bookTogether(db, unbooked, batch, now, outdated));
+    refused ??= fault;
   }
-  if (fault) throw fault;
-  return [...outdated];
+  return { outdated: [...outdated], refused };
 }
 
 async function bookTogether(db: Db, unbooked: UnbookedTotals, accounts: string[], now: number, outdated: Set<string>): Promise<void> {

@@ -1,0 +1,76 @@
+import { findAccount } from "../accounts/account-store.ts";
+import type { Account } from "../accounts/account.ts";
+import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
+import type { LoadedAccount } from "../counters/counters.ts";
+import { notFound } from "../kernel/errors.ts";
+import { DAY_MS, windowsAt } from "../kernel/window.ts";
+import { bookedElsewhere } from "../ledger/ledger-store.ts";
+import { listCaps } from "../limits/cap-store.ts";
+import { creditLimits } from "../limits/credit-limit-store.ts";
+import { limitsInForce } from "../limits/in-force.ts";
+import { limitSourcesText } from "../limits/limit-sources.ts";
+import { lowestThreshold, thresholdsInForce } from "../limits/thresholds.ts";
+import type { Db } from "../stores/database.ts";
+
+/** How long an answered idempotency key stays known: until the UTC day after the next begins, at most. */
+const KEYS_KEPT_MS = 2 * DAY_MS;
+
+/** The catalogue of the moment, and its version. */
+export interface CatalogSource {
+  readonly catalog: Catalog;
+  readonly version: number;
+}
+
+interface LoadedFrom {
+  db: Db;
+  catalog: CatalogSource;
+}
+
+/** The account. Throws `not_found` for one that does not exist. */
+export async function existing(db: Db, account: string, now: number): Promise<Account> {
+  const found = await findAccount(db, account, now);
+  if (!found) throw notFound(`Account ${account}`);
+  return found;
+}
+
+/** Reads what Redis is to hold of an account in its life `epoch`. Throws `not_found` for an account that does not exist. */
+export async function readLoaded({ db, catalog }: LoadedFrom, accountId: string, now: number, epoch: number): Promise<LoadedAccount> {
+  const { catalog: document, version } = catalog;
+  const account = await existing(db, accountId, now);
+  const caps = await listCaps(db, accountId);
+  const planDocument = plan(document, account.plan);
+  const windows = windowsAt(now, account.calendar);
+  const of = { account: accountId, monthStart: windows.month.start, plan: account.plan };
+  const covered = stopsAtCredits(planDocument) ? await creditLimits(db, of) : new Map<string, number>();
+  const limits = limitsInForce(document, planDocument, caps, covered);
+  const thresholds = thresholdsInForce(document, planDocument, caps);
+  const sums = await bookedElsewhere(db, accountId, epoch, windows);
+  const meters = limits.meters.map(({ meter, periods }) => {
+    const booked = sums.meters.get(meter.name);
+    return {
+      meter: meter.name,
+      gauge: meter.kind === "gauge",
+      level: sums.levels.get(meter.name) ?? 0,
+      periods: {
+        day: { ...periods.day, base: booked?.day ?? 0, mark: lowestThreshold(thresholds, meter.name, "day") },
+        month: { ...periods.month, base: booked?.month ?? 0, mark: lowestThreshold(thresholds, meter.name, "month") },
+      },
+    };
+  });
+  return {
+    account: accountId,
+    epoch,
+    limitsVersion: account.limitsVersion,
+    catalogVersion: version,
+    foreignSeq: sums.foreignSeq,
+    windows,
+    objectCeiling: limits.objectCeiling,
+    payloadCeiling: limits.payloadCeiling,
+    hasObjects: sums.hasObjects,
+    now,
+    // An account's first life has answered no key yet; a later one may have lost some.
+    keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
+    meters,
+    limits: limitSourcesText({ catalogVersion: version, plan: account.plan, caps }),
+  };
+}
