@@ -25,6 +25,8 @@ const COLLECT_ATTEMPTS_MAX = 4;
 const BATCH_MAX = 32;
 /** Fields and members read in one call; what one account brings beyond it, it brings alone. */
 const READ_MAX = 2_000;
+/** Totals of an account's hour beyond which those that stand as they were booked are not read again: a few processes, meters and places have fewer. */
+const TOTALS_MANY = 64;
 /** Objects and keys to forget that take as long as an account with none. */
 const FORGOTTEN_PER_ACCOUNT = 32;
 /** An hour can still receive usage from a process whose clock lags: its totals are kept this long after its end. */
@@ -50,9 +52,14 @@ export interface Collected {
   reached: Crossing[];
   /** Idempotency keys: hash → `ms/answer`. */
   keys: [field: Buffer, answered: Buffer][];
+  /** By receiving hour (ms) with very many totals: the fields that were read, all that may have changed since they were booked. */
+  large: Map<number, [field: string, value: string][]>;
   /** Receiving hours (ms) whose totals may go once they are booked. */
   closedHours: number[];
 }
+
+/** In place of a field, where collect.lua leaves out totals. */
+const LARGE_MARK = "+";
 
 type PipelineReply = [error: Error | null, result: unknown];
 
@@ -175,11 +182,11 @@ const hoursOf = ({ hours }: Look): number[] => hours.split(",").filter(Boolean).
 function readBatch(redis: RedisServers, keys: KeySpace, batch: readonly Look[]): Promise<Reply[]> {
   const ofBatch = batch.flatMap((look) => {
     const { name } = look;
-    const totals = hoursOf(look).map((hour) => keys.totals(name, hour));
+    const totals = hoursOf(look).flatMap((hour) => [keys.totals(name, hour), keys.booked(name, hour)]);
     return [keys.state(name), keys.changedObjects(name), keys.keysToBook(name), keys.crossings(name), ...totals];
   });
   const args = batch.flatMap((look) => [look.hours, hoursOf(look).length]);
-  return runScript(redis, COLLECT, ofBatch, () => [OBJECTS_MAX, KEYS_MAX, READ_MAX, ...args]);
+  return runScript(redis, COLLECT, ofBatch, () => [OBJECTS_MAX, KEYS_MAX, READ_MAX, TOTALS_MANY, ...args]);
 }
 
 function collected(name: string, [packed, limits, objects, answered, noted, ...hashes]: Reply[], hours: number[], now: number): Collected {
@@ -190,7 +197,13 @@ function collected(name: string, [packed, limits, objects, answered, noted, ...h
   const add = (total: string, quantity: number): void => void totals.set(total, (totals.get(total) ?? 0) + quantity);
   const answeredKeys: Collected["keys"] = [];
   eachPair(answered, (field, value) => answeredKeys.push([field, value]));
-  for (const [field, value] of hashes.flatMap((hash) => [...textMap(hash)])) {
+  const large: Collected["large"] = new Map();
+  const pairs = hashes.flatMap((hash, i) => {
+    const read = textMap(hash);
+    if (read.delete(LARGE_MARK)) large.set(hours[i] ?? 0, [...read]);
+    return [...read];
+  });
+  for (const [field, value] of pairs) {
     if (field.startsWith("~")) gauges.set(field, value);
     // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
     else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
@@ -204,6 +217,7 @@ function collected(name: string, [packed, limits, objects, answered, noted, ...h
     changes: header?.changes ?? 0,
     foreignSeq: header !== null && name === account ? header.foreignSeq : null,
     totals,
+    large,
     gauges,
     objects: textMap(objects),
     keys: answeredKeys,
@@ -227,29 +241,34 @@ export async function markBooked(redis: RedisServers, keys: KeySpace, booked: re
 }
 
 /** An account with much to forget goes with few others, or alone. */
-const weightOf = ({ objects, keys, crossings }: Collected): number =>
-  1 + (objects.size + keys.length + crossings.size) / FORGOTTEN_PER_ACCOUNT;
+const weightOf = ({ objects, keys, crossings, large }: Collected): number => {
+  const noted = [...large.values()].reduce((sum, fields) => sum + fields.length, 0);
+  return 1 + (objects.size + keys.length + crossings.size + noted) / FORGOTTEN_PER_ACCOUNT;
+};
 
-const bookedKeys = (keys: KeySpace, { name, closedHours }: Collected): string[] => [
+const bookedKeys = (keys: KeySpace, { name, closedHours, large }: Collected): string[] => [
   keys.state(name),
   keys.changedObjects(name),
   keys.keysToBook(name),
   keys.dirtyOf(name),
   keys.crossings(name),
-  ...closedHours.map((hour) => keys.totals(name, hour)),
+  ...closedHours.flatMap((hour) => [keys.totals(name, hour), keys.booked(name, hour)]),
+  ...[...large.keys()].map((hour) => keys.booked(name, hour)),
 ];
 
-const bookedArgs = ({ name, changes, objects, keys, crossings, closedHours }: Collected): ScriptArg[] => [
+const bookedArgs = ({ name, changes, objects, keys, crossings, closedHours, large }: Collected): ScriptArg[] => [
   name,
   changes,
   objects.size,
   keys.length,
   crossings.size,
   closedHours.length,
+  large.size,
   ...[...objects].flat(),
   ...keys.map(([field]) => field),
   ...[...crossings].flat(),
   ...closedHours,
+  ...[...large.values()].flatMap((fields) => [fields.length, ...fields.flat()]),
 ];
 
 /** Each field and value of a flat list. */

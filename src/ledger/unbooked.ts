@@ -32,7 +32,7 @@ export class UnbookedTotals {
     const { totals } = this.#of(account);
     const label = `${source}/${epoch}/${bucket}/${place}/${meter}`;
     let total = totals.get(label);
-    if (!total) totals.set(label, (total = { quantity: 0, isForgotten: false }));
+    if (!total) totals.set(label, (total = { bucket, quantity: 0, booked: 0, isForgotten: false }));
     return total;
   }
 
@@ -73,20 +73,24 @@ export class UnbookedTotals {
     return [...this.#accounts.keys()];
   }
 
-  /** All of an account's copies as they stand now. */
+  /**
+   * An account's copies as they stand now, of totals those that have grown since they were booked. Each name this process has counted under goes on
+   * standing until its bucket is over: with 1,497 names in ten minutes, booking them all each second was most of what Postgres did.
+   */
   copiesOf(account: string): Copies {
     const own = this.#accounts.get(account);
     return {
-      totals: this.totalsOf(account),
+      totals: this.#totalsOf(account),
       levels: [...(own?.levels.values() ?? [])],
       gauges: [...(own?.gauges.values() ?? [])],
       keys: [...(own?.keys ?? [])],
     };
   }
 
-  totalsOf(account: string): BucketTotal[] {
+  #totalsOf(account: string): BucketTotal[] {
     const own = this.#accounts.get(account);
-    const counted = [...(own?.totals ?? [])].map(([label, { quantity }]) => [label, quantity] as const);
+    const counted: [label: string, quantity: number][] = [];
+    for (const [label, { quantity, booked }] of own?.totals ?? []) if (quantity > booked) counted.push([label, quantity]);
     return [...counted, ...(own?.leased ?? [])].map(([label, quantity]) => {
       const [source, epoch, bucket, service, namespace, meter] = label.split("/");
       return {
@@ -114,14 +118,16 @@ export class UnbookedTotals {
     own.keys.splice(0, keys.length);
     for (const { source, epoch, bucket, service, namespace, meter, quantity } of booked) {
       const label = `${source}/${epoch}/${bucket}/${service}/${namespace}/${meter}`;
-      // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
       const total = own.totals.get(label);
-      if (total && bucket < openFrom && total.quantity <= quantity) {
-        total.isForgotten = true;
-        own.totals.delete(label);
-      }
+      if (total) total.booked = Math.max(total.booked, quantity);
       // A lease's is told anew as a whole.
       if ((own.leased.get(label) ?? 0) <= quantity) own.leased.delete(label);
+    }
+    for (const [label, total] of own.totals) {
+      // An open bucket's total goes on growing from here; forgetting it would restart the copy below what is booked.
+      if (total.bucket >= openFrom || total.quantity > total.booked) continue;
+      total.isForgotten = true;
+      own.totals.delete(label);
     }
     for (const level of levels) {
       const key = `${level.service}/${level.namespace}/${level.object}`;
@@ -143,7 +149,11 @@ export class UnbookedTotals {
 
 /** What this process has acknowledged of one meter, in one bucket and place, under one name. */
 export interface RunningTotal {
+  /** Epoch ms. */
+  readonly bucket: number;
   quantity: number;
+  /** What Postgres has of it. */
+  booked: number;
   /** Postgres has it; what is added to it from now on is nowhere. */
   isForgotten: boolean;
 }

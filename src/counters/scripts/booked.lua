@@ -1,7 +1,9 @@
 -- Forgets what Postgres now holds of accounts. The marks go only if nothing has changed since they were read.
--- KEYS  by account: state, changed objects, idempotency keys to be booked, dirty, crossings, then the totals of hours that can receive no more
--- ARGV  by account: its name, changes as read, number of booked objects, of booked keys, of told crossings, of closed hours
+-- KEYS  by account: state, changed objects, idempotency keys to be booked, dirty, crossings, then by hour that can receive no more: totals, totals
+--       as they were booked last; then by hour with many totals: those as they were booked last
+-- ARGV  by account: its name, changes as read, number of booked objects, of booked keys, of told crossings, of closed hours, of hours with many totals
 --       then object field, value as read …  then idempotency field …  then crossing field, value as read …  then the closed hours ms
+--       then by hour with many totals: how many were booked now, each with its value
 -- Answers by account 1 when it is clean, 0 when it has changed meanwhile and stays dirty.
 local answer, at, arg = {}, 1, 1
 
@@ -21,7 +23,7 @@ local function clean(at, account, changes, hours_from, hours)
     local list = redis.call('HGET', state, 'hours') or ''
     for i = 0, hours - 1 do
       list = string.gsub(list, ARGV[hours_from + i] .. ',', '')
-      redis.call('DEL', KEYS[at + 5 + i])
+      redis.call('DEL', KEYS[at + 5 + 2 * i], KEYS[at + 6 + 2 * i])
     end
     if packed then redis.call('HSET', state, 'hours', list) end
   end
@@ -37,15 +39,23 @@ end
 while arg <= #ARGV do
   local account, changes = ARGV[arg], ARGV[arg + 1]
   local objects, keys, crossings, hours = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
-  arg = arg + 6
+  local large = tonumber(ARGV[arg + 6])
+  arg = arg + 7
   forget(KEYS[at + 1], arg, objects)
   arg = arg + 2 * objects
   for i = arg, arg + keys - 1 do redis.call('HDEL', KEYS[at + 2], ARGV[i]) end
   arg = arg + keys
   forget(KEYS[at + 4], arg, crossings)
   arg = arg + 2 * crossings
-  answer[#answer + 1] = clean(at, account, changes, arg, hours)
+  local closed_from = arg
   arg = arg + hours
-  at = at + 5 + hours
+  -- Before what is closed goes.
+  for i = 1, large do
+    local count = tonumber(ARGV[arg])
+    for field = arg + 1, arg + 2 * count, 2 do redis.call('HSET', KEYS[at + 4 + 2 * hours + i], ARGV[field], ARGV[field + 1]) end
+    arg = arg + 1 + 2 * count
+  end
+  answer[#answer + 1] = clean(at, account, changes, closed_from, hours)
+  at = at + 5 + 2 * hours + large
 end
 return answer
