@@ -53,6 +53,15 @@ export async function findAccount(db: Db, account: string, now: number): Promise
   return row ? toAccount(row) : null;
 }
 
+/** The same, with the life in Redis that Postgres has as its last (0 before its first). */
+export async function findAccountInLife(db: Db, account: string, now: number): Promise<{ account: Account; epoch: number } | null> {
+  const { rows } = await reachPostgres(
+    sql<Row & { epoch: bigint }>`select a.epoch, ${columns(now)} from accounts a where a.account = ${account}`.execute(db),
+  );
+  const row = rows[0];
+  return row ? { account: toAccount(row), epoch: Number(row.epoch) } : null;
+}
+
 /** A page of accounts, newest first, those of one moment by id, from the one after `after` on. */
 export async function listAccounts(
   db: Db,

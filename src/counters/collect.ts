@@ -7,6 +7,7 @@ import { PARTITIONS, type KeySpace } from "./keys.ts";
 import { readCrossings, type Crossing } from "./crossing.ts";
 import { readHeader } from "./layout.ts";
 import { eachTotal } from "./quick-shape.ts";
+import { eachOf, placesIn, restArgs, type Place } from "./resting.ts";
 import { ask, buffer, runScript, script, text, type Reply, type ScriptArg } from "./script.ts";
 import { groupsBySlot } from "./slot-groups.ts";
 
@@ -25,7 +26,7 @@ const COLLECT_ATTEMPTS_MAX = 4;
 const BATCH_MAX = 32;
 /** Fields and members read in one call; what one account brings beyond it, it brings alone. */
 const READ_MAX = 2_000;
-/** Totals of an account's hour beyond which those that stand as they were booked are not read again: a few processes, meters and places have fewer. */
+/** Totals of an account's hour beyond which those that do not grow are laid at rest: of a few processes, meters and places there are fewer. */
 const TOTALS_MANY = 64;
 /** Objects and keys to forget that take as long as an account with none. */
 const FORGOTTEN_PER_ACCOUNT = 32;
@@ -52,14 +53,11 @@ export interface Collected {
   reached: Crossing[];
   /** Idempotency keys: hash → `ms/answer`. */
   keys: [field: Buffer, answered: Buffer][];
-  /** By receiving hour (ms) with very many totals: the fields that were read, all that may have changed since they were booked. */
-  large: Map<number, [field: string, value: string][]>;
+  /** By receiving hour (ms) with very many totals: the places whose totals may rest once they are booked. */
+  large: Map<number, Place[]>;
   /** Receiving hours (ms) whose totals may go once they are booked. */
   closedHours: number[];
 }
-
-/** In place of a field, where collect.lua leaves out totals. */
-const LARGE_MARK = "+";
 
 type PipelineReply = [error: Error | null, result: unknown];
 
@@ -182,11 +180,11 @@ const hoursOf = ({ hours }: Look): number[] => hours.split(",").filter(Boolean).
 function readBatch(redis: RedisServers, keys: KeySpace, batch: readonly Look[]): Promise<Reply[]> {
   const ofBatch = batch.flatMap((look) => {
     const { name } = look;
-    const totals = hoursOf(look).flatMap((hour) => [keys.totals(name, hour), keys.booked(name, hour)]);
+    const totals = hoursOf(look).flatMap((hour) => [keys.totals(name, hour), keys.resting(name, hour)]);
     return [keys.state(name), keys.changedObjects(name), keys.keysToBook(name), keys.crossings(name), ...totals];
   });
   const args = batch.flatMap((look) => [look.hours, hoursOf(look).length]);
-  return runScript(redis, COLLECT, ofBatch, () => [OBJECTS_MAX, KEYS_MAX, READ_MAX, TOTALS_MANY, ...args]);
+  return runScript(redis, COLLECT, ofBatch, () => [OBJECTS_MAX, KEYS_MAX, READ_MAX, ...args]);
 }
 
 function collected(name: string, [packed, limits, objects, answered, noted, ...hashes]: Reply[], hours: number[], now: number): Collected {
@@ -198,17 +196,17 @@ function collected(name: string, [packed, limits, objects, answered, noted, ...h
   const answeredKeys: Collected["keys"] = [];
   eachPair(answered, (field, value) => answeredKeys.push([field, value]));
   const large: Collected["large"] = new Map();
-  const pairs = hashes.flatMap((hash, i) => {
+  for (const [i, hash] of hashes.entries()) {
     const read = textMap(hash);
-    if (read.delete(LARGE_MARK)) large.set(hours[i] ?? 0, [...read]);
-    return [...read];
-  });
-  for (const [field, value] of pairs) {
-    if (field.startsWith("~")) gauges.set(field, value);
-    // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
-    else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
+    const places = placesIn(read);
+    if (read.size > TOTALS_MANY) large.set(hours[i] ?? 0, [...places.values()]);
     // A process whose clock lags over midnight counts the new day's bucket in the old hour's key, and goes on in the new one's.
-    else eachTotal(field, Number(value), add);
+    for (const place of places.values()) eachOf(place, (field, value) => eachTotal(field, value, add));
+    for (const [field, value] of read) {
+      if (field.startsWith("~")) gauges.set(field, value);
+      // A lease's total of its one bucket: the later hour's is the whole of it, not more of it.
+      else if (field.startsWith("=")) totals.set(field.slice(1), Math.max(totals.get(field.slice(1)) ?? 0, Number(value)));
+    }
   }
   const account = accountOf(name);
   return {
@@ -242,8 +240,8 @@ export async function markBooked(redis: RedisServers, keys: KeySpace, booked: re
 
 /** An account with much to forget goes with few others, or alone. */
 const weightOf = ({ objects, keys, crossings, large }: Collected): number => {
-  const noted = [...large.values()].reduce((sum, fields) => sum + fields.length, 0);
-  return 1 + (objects.size + keys.length + crossings.size + noted) / FORGOTTEN_PER_ACCOUNT;
+  const laid = [...large.values()].flat().reduce((sum, { fields }) => sum + fields.length, 0);
+  return 1 + (objects.size + keys.length + crossings.size + laid) / FORGOTTEN_PER_ACCOUNT;
 };
 
 const bookedKeys = (keys: KeySpace, { name, closedHours, large }: Collected): string[] => [
@@ -252,8 +250,7 @@ const bookedKeys = (keys: KeySpace, { name, closedHours, large }: Collected): st
   keys.keysToBook(name),
   keys.dirtyOf(name),
   keys.crossings(name),
-  ...closedHours.flatMap((hour) => [keys.totals(name, hour), keys.booked(name, hour)]),
-  ...[...large.keys()].map((hour) => keys.booked(name, hour)),
+  ...[...closedHours, ...large.keys()].flatMap((hour) => [keys.totals(name, hour), keys.resting(name, hour)]),
 ];
 
 const bookedArgs = ({ name, changes, objects, keys, crossings, closedHours, large }: Collected): ScriptArg[] => [
@@ -268,7 +265,7 @@ const bookedArgs = ({ name, changes, objects, keys, crossings, closedHours, larg
   ...keys.map(([field]) => field),
   ...[...crossings].flat(),
   ...closedHours,
-  ...[...large.values()].flatMap((fields) => [fields.length, ...fields.flat()]),
+  ...[...large.values()].flatMap((places) => [places.length, ...places.flatMap(restArgs)]),
 ];
 
 /** Each field and value of a flat list. */

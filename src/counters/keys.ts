@@ -32,8 +32,8 @@ export function keySpace(prefix: string) {
   return {
     state: (account: string) => `${tag(account)}:s:${account}`,
     totals: (account: string, hour: number) => `${tag(account)}:t:${account}:${hour}`,
-    /** Of an hour with very many totals: each as it was booked last. */
-    booked: (account: string, hour: number) => `${tag(account)}:b:${account}:${hour}`,
+    /** Of an hour with very many totals: those that have not grown lately. */
+    resting: (account: string, hour: number) => `${tag(account)}:b:${account}:${hour}`,
     objects: (account: string) => `${tag(account)}:o:${account}`,
     changedObjects: (account: string) => `${tag(account)}:c:${account}`,
     /** `daysBack` 0 is the UTC day of `now`: a key is found for 24 to 48 hours. */

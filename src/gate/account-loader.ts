@@ -2,15 +2,15 @@ import type { DrawnBack } from "../counters/branches.ts";
 import type { Counters } from "../counters/counters.ts";
 import { unavailable, unlessUnavailable } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
-import { openEpoch, presentEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
-import { foreignSeqs } from "../ledger/ledger-store.ts";
+import { openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { standingOf } from "../ledger/ledger-store.ts";
 import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
 import { rollUpAccounts, rollUpReachable, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import type { Db } from "../stores/database.ts";
-import { existing, readLoaded, type CatalogSource } from "./loaded-account.ts";
+import { existing, existingInLife, readLoaded, type CatalogSource } from "./loaded-account.ts";
 import { RecalledLives } from "./recalled-lives.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
@@ -174,7 +174,7 @@ export class AccountLoader {
     // Of a burst's first checks the last to hear "absent" come when the account is there already.
     if (reason === "absent" && (await counters.read(account, []))) return;
     // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
-    const last = await presentEpoch(db, account);
+    const { epoch: last, ...present } = await existingInLife(db, account, now);
     const closed = reason === "absent" && last > 0 ? await counters.closed(account) : { epoch: 0, keysColdUntil: 0 };
     const isBooked = reason === "absent" && last === closed.epoch;
     // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
@@ -183,16 +183,20 @@ export class AccountLoader {
     else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
     else await recall.all();
     if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
+    let found = present.account;
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const { limitsVersion: limits } = await existing(db, account, now);
+      const { limitsVersion: limits } = found;
       const unlived = reason === "unlived";
       const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now));
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
-      if (epoch === null) continue;
+      if (epoch === null) {
+        found = await existing(db, account, now);
+        continue;
+      }
       // After a life that was closed in good order Redis has its keys: none need be looked up in Postgres.
       const loaded = {
-        ...(await readLoaded(this.#stores, account, now, epoch)),
+        ...(await readLoaded(this.#stores, found, now, epoch)),
         ...(isBooked ? { keysColdUntil: closed.keysColdUntil } : {}),
       };
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
@@ -200,9 +204,10 @@ export class AccountLoader {
       // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
       if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
       else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
-      // What was booked between our reading the sums and our installing them found nobody to tell.
-      const newest = answer.installed ? (await foreignSeqs(db, [account])).get(account) : undefined;
-      if (newest !== undefined && newest > loaded.foreignSeq) await this.#refresh(account, epoch, now);
+      // What was booked or changed between our reading and our installing it found nobody to tell.
+      const newest = answer.installed ? await standingOf(db, account) : null;
+      if (newest && (newest.foreignSeq > loaded.foreignSeq || newest.limitsVersion !== loaded.limitsVersion))
+        await this.#refresh(account, epoch, now);
       return;
     }
     throw unavailable("A steady view of the account's limits");
@@ -233,7 +238,8 @@ export class AccountLoader {
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
   async #refresh(account: string, epoch: number, now: number): Promise<void> {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const answer = await this.#stores.counters.load(await readLoaded(this.#stores, account, now, epoch), "refresh", 0);
+      const loaded = await readLoaded(this.#stores, await existing(this.#stores.db, account, now), now, epoch);
+      const answer = await this.#stores.counters.load(loaded, "refresh", 0);
       if (answer.installed || answer.epoch !== epoch) return;
     }
   }

@@ -1,4 +1,4 @@
-import { findAccount } from "../accounts/account-store.ts";
+import { findAccount, findAccountInLife } from "../accounts/account-store.ts";
 import type { Account } from "../accounts/account.ts";
 import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
 import type { LoadedAccount } from "../counters/counters.ts";
@@ -33,10 +33,20 @@ export async function existing(db: Db, account: string, now: number): Promise<Ac
   return found;
 }
 
-/** Reads what Redis is to hold of an account in its life `epoch`. Throws `not_found` for an account that does not exist. */
-export async function readLoaded({ db, catalog }: LoadedFrom, accountId: string, now: number, epoch: number): Promise<LoadedAccount> {
+/** The same, with its life. */
+export async function existingInLife(db: Db, account: string, now: number): Promise<{ account: Account; epoch: number }> {
+  const found = await findAccountInLife(db, account, now);
+  if (!found) throw notFound(`Account ${account}`);
+  return found;
+}
+
+/**
+ * Reads what Redis is to hold of an account in its life `epoch`. What is read after `account` may be newer than its limits version says: then whoever
+ * asks Postgres for budget under that version is told that it is an old one.
+ */
+export async function readLoaded({ db, catalog }: LoadedFrom, account: Account, now: number, epoch: number): Promise<LoadedAccount> {
   const { catalog: document, version } = catalog;
-  const account = await existing(db, accountId, now);
+  const { account: accountId } = account;
   const caps = await listCaps(db, accountId);
   const planDocument = plan(document, account.plan);
   const windows = windowsAt(now, account.calendar);

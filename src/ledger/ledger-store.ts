@@ -175,6 +175,14 @@ export async function objectLevel(
   return Number(row?.bytes ?? 0);
 }
 
+/** What an account that is loaded has to be up with; null where it is gone. */
+export async function standingOf(db: Db, account: string): Promise<{ foreignSeq: number; limitsVersion: number } | null> {
+  const row = await reachPostgres(
+    db.selectFrom("accounts").select(["foreign_seq", "limits_version"]).where("account", "=", account).executeTakeFirst(),
+  );
+  return row ? { foreignSeq: Number(row.foreign_seq), limitsVersion: Number(row.limits_version) } : null;
+}
+
 /** How often usage was booked behind the back of each account's present epoch. */
 export async function foreignSeqs(db: Db, accounts: readonly string[]): Promise<Map<string, number>> {
   if (accounts.length === 0) return new Map();

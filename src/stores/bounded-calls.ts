@@ -3,6 +3,8 @@ import { unavailable } from "../kernel/errors.ts";
 
 interface Pending {
   startedAt: number;
+  /** What had been stalled when it was started. */
+  stalledBefore: number;
   fail: (error: Error) => void;
 }
 
@@ -16,11 +18,16 @@ const LEFT_MAX = 1_024;
 
 /** How often the oldest call under way is looked at, milliseconds. */
 const WATCH_MS = 25;
+/** Between two looks so far apart this process did not run, milliseconds: busy, or all of its machine was stopped, the server with it. */
+const STALLED_MS = 100;
+/** However this process stalls, nobody waits for a silent server more than so many times as long as is allowed. */
+const WAITS_MAX = 5;
 
 /**
  * Calls to one server, so many at once and the rest in line. A server that answers nothing for `timeoutMs` fails everything that is
  * under way or in line, at once: nobody waits for their turn to time out. While it answers, a burst only queues: 10,000 checks at
- * once are work, not an outage, and a timer for each would fire for them all when this process is merely busy.
+ * once are work, not an outage, and a timer for each would fire for them all when this process is merely busy. Time in which this process did not
+ * run says nothing of the server: on two cores that three processes and a server shared, all three took it for silent in the same millisecond.
  */
 export class BoundedCalls {
   readonly #server: string;
@@ -36,6 +43,9 @@ export class BoundedCalls {
   #waiting: (Waiting | null)[] = [];
   #next = 0;
   #watch: NodeJS.Timeout | null = null;
+  #lookedAt = 0;
+  /** Of all time so far, that in which this process did not run, milliseconds. */
+  #stalled = 0;
 
   constructor(server: string, limits: { timeoutMs: number; inFlightMax: number; waitingMax: number; onDoubt?: () => void }) {
     this.#server = server;
@@ -69,7 +79,7 @@ export class BoundedCalls {
 
   #start<T>(place: number, call: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const pending: Pending = { startedAt: monotonicMs(), fail: (error) => end(() => reject(error)) };
+      const pending: Pending = { startedAt: monotonicMs(), stalledBefore: this.#stalled, fail: (error) => end(() => reject(error)) };
       const end = (settle: () => void): void => {
         if (this.#inFlight[place] !== pending) return;
         this.#inFlight[place] = null;
@@ -77,7 +87,10 @@ export class BoundedCalls {
         this.#startNext(place);
       };
       this.#inFlight[place] = pending;
-      this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
+      if (this.#watch === null) {
+        this.#lookedAt = monotonicMs();
+        this.#watch = setInterval(() => this.#look(), WATCH_MS);
+      }
       call().then(
         (value) => end(() => resolve(value)),
         (error: unknown) => end(() => reject(error instanceof Error ? error : new Error(String(error)))),
@@ -97,6 +110,9 @@ export class BoundedCalls {
   }
 
   #look(): void {
+    const now = monotonicMs();
+    if (now - this.#lookedAt > STALLED_MS) this.#stalled += now - this.#lookedAt - WATCH_MS;
+    this.#lookedAt = now;
     // Not when the last call ended: one caller after another would set and clear a timer for each call.
     if (!this.#isBusy() && this.#watch) {
       clearInterval(this.#watch);
@@ -114,8 +130,13 @@ export class BoundedCalls {
   }
 
   #isSilent(): boolean {
-    let oldest = Infinity;
-    for (const pending of this.#inFlight) if (pending && pending.startedAt < oldest) oldest = pending.startedAt;
-    return monotonicMs() - oldest > this.#timeoutMs;
+    const now = monotonicMs();
+    return this.#inFlight.some((pending) => {
+      if (pending === null) return false;
+      const waited = now - pending.startedAt;
+      // Of a stall that it came in the middle of, it has waited through a part.
+      const stalled = Math.min(this.#stalled - pending.stalledBefore, waited);
+      return waited - stalled > this.#timeoutMs || waited > WAITS_MAX * this.#timeoutMs;
+    });
   }
 }

@@ -13,13 +13,13 @@ afterAll(() => weir.stop());
 const deny = ({ message }: { message: string }): Error => new Error(message);
 
 /** Does `before` once, when a settlement is on its way and not yet there. */
-function whileSettling(before: () => Promise<unknown>): MeterPort {
-  let once: (() => Promise<unknown>) | null = before;
+function whileSettling(before: () => void): MeterPort {
+  let once: (() => void) | null = before;
   const { meter } = weir;
   const settle = async (reservation: string, actual: Actual): Promise<boolean> => {
     const work = once;
     once = null;
-    await work?.();
+    work?.();
     return meter.settle(reservation, actual);
   };
   return { ...meter, settle };
@@ -28,9 +28,9 @@ function whileSettling(before: () => Promise<unknown>): MeterPort {
 test("what is counted while a call changes its hold is counted in the next, not lost", async () => {
   const account = await weir.newAccount();
   const during: Promise<void>[] = [];
-  const meter = whileSettling(async () => {
+  const meter = whileSettling(() => {
     during.push(call.afford({ operations: 1, rowsWritten: 1 }), call.reach({ operations: 1, rowsRead: 5 }));
-    await expect(() => call.put("key", 3)).toThrow(/^limit_exceeded: more state_requests than was held/);
+    expect(() => call.put("key", 3)).toThrow(/^limit_exceeded: more state_requests than was held/);
   });
   const call = new MeteredCall(
     { meter, duration: false },

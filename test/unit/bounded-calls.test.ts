@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BoundedCalls } from "../../src/stores/bounded-calls.ts";
 
 /** Calls that are answered when the test says so, in the order they were started. */
@@ -54,4 +54,66 @@ test("refuses what would wait too long", async () => {
   await first;
   started[1]?.answer();
   expect(await second).toBe(1);
+});
+
+describe("a server that says nothing", () => {
+  const LOOK_MS = 25;
+  let now = 0;
+  beforeEach(() => {
+    now = 0;
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate"] });
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+
+  /** Time in which this process runs, and looks at what is under way. */
+  async function run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += LOOK_MS) {
+      now += LOOK_MS;
+      await vi.advanceTimersByTimeAsync(LOOK_MS);
+      // What a look leaves to the next turn of the loop.
+      await vi.advanceTimersByTimeAsync(1);
+    }
+  }
+
+  /** What becomes of one call that is never answered. */
+  function called(): { is: string } {
+    const outcome = { is: "waiting" };
+    const calls = new BoundedCalls("The server", { timeoutMs: 200, inFlightMax: 2, waitingMax: 2 });
+    calls.run(() => new Promise<never>(() => {})).catch(({ code }: { code: string }) => (outcome.is = code));
+    return outcome;
+  }
+
+  test("is given up when it is silent longer than is allowed", async () => {
+    const outcome = called();
+    await run(200);
+    expect(outcome.is).toBe("waiting");
+    await run(25);
+    expect(outcome.is).toBe("unavailable");
+  });
+
+  test("is not taken for silent while this process does not run, and is given up all the same when it does", async () => {
+    const outcome = called();
+    await run(100);
+    now += 500;
+    await run(75);
+    expect(outcome.is).toBe("waiting");
+    await run(75);
+    expect(outcome.is).toBe("unavailable");
+  });
+
+  test("is given up after five times as long, however this process stalls", async () => {
+    const outcome = called();
+    const stall = async (): Promise<void> => {
+      now += 150;
+      await run(25);
+    };
+    for (let stalls = 0; stalls < 5; stalls++) await stall();
+    expect([now, outcome.is]).toEqual([875, "waiting"]);
+    await stall();
+    expect(outcome.is).toBe("unavailable");
+  });
 });

@@ -1,12 +1,11 @@
 -- Reads what accounts have to book, each all at one moment.
 -- KEYS  by account: state, changed objects, idempotency keys to be booked, crossings, then by receiving hour that it is thought to have: totals,
---       totals as they were booked last
+--       totals at rest
 -- ARGV  1 objects wanted, about  2 idempotency keys wanted, about  3 fields and values read after which the rest is left to another call
---       4 totals of an hour beyond which those that stand as they were booked are left out
 --       then by account: the hours it is thought to have, how many they are
 -- Answers by account {header or '', what the limits follow from, objects, keys, crossings, totals …}, from objects on each a flat list of
--- fields and values, of an hour with many totals after the field '+' with their number; its hours where they are others; 0 where it was left.
-local left, many, answer = tonumber(ARGV[3]), tonumber(ARGV[4]), {}
+-- fields and values; among totals '<place' with what is at rest of it; its hours where they are others; 0 where it was left.
+local left, answer = tonumber(ARGV[3]), {}
 
 -- By the text that says which meters have a threshold: their names and fields. Accounts of one plan have one text.
 local fields_of = {}
@@ -41,40 +40,45 @@ local function some_of(key, count)
   return found
 end
 
--- What fields of one bucket and place share, and processes count in several of them, which are added up: they are left out together or not at all.
-local function shared_of(field) return string.match(field, '^(.*)/') or field end
+-- The bucket and place a process' field belongs to; nil for those of leases and gauges, which never rest.
+local function place_of(field)
+  local first = string.sub(field, 1, 1)
+  if first ~= '=' and first ~= '~' then return string.match(field, '^(.*)/') end
+end
 
--- The totals of an account's hours. Every process that ever counted in an hour, and each after every doubt anew, has totals of its own there:
--- read and booked again each second, 434 of an account were most of what a roll-up did.
+-- The totals of an account's hours. What is counted of one place in several fields, or hours, is added up: with any of it goes what lies at rest
+-- of it (booked.lua). Whatever else rests has not grown since it was booked.
 local function totals_of(at, hours)
-  local found, size, any = {}, {}, false
+  local found, resting = {}, {}
   for i = 1, hours do
     found[i] = redis.call('HGETALL', KEYS[at + 2 * i])
-    size[i] = #found[i] / 2
-    left = left - #found[i]
-    any = any or size[i] > many
-  end
-  if not any then return found end
-  local changed = {}
-  for i = 1, hours do
-    local booked = {}
-    if size[i] > many then
-      local flat = redis.call('HGETALL', KEYS[at + 2 * i + 1])
-      for f = 1, #flat, 2 do booked[flat[f]] = flat[f + 1] end
-    end
     for f = 1, #found[i], 2 do
-      if booked[found[i][f]] ~= found[i][f + 1] then changed[shared_of(found[i][f])] = true end
+      if found[i][f] == '+' then resting[i] = tonumber(found[i][f + 1]) end
     end
   end
+  if not next(resting) then return found end
+  local places, seen = {}, {}
   for i = 1, hours do
-    local kept = size[i] > many and { '+', tostring(size[i]) } or {}
     for f = 1, #found[i], 2 do
-      if changed[shared_of(found[i][f])] then
-        kept[#kept + 1] = found[i][f]
-        kept[#kept + 1] = found[i][f + 1]
+      local place = place_of(found[i][f])
+      if place and not seen[place] then places[#places + 1] = place end
+      if place then seen[place] = true end
+    end
+  end
+  for i, count in pairs(resting) do
+    local key = KEYS[at + 2 * i + 1]
+    if redis.call('HLEN', key) ~= count then
+      -- Lost, and with it what was booked: the next check finds no totals, and everybody books their own copies.
+      redis.call('DEL', KEYS[at + 2 * i], key)
+      found[i] = {}
+    end
+    for _, place in ipairs(found[i][1] and places or {}) do
+      local rested = redis.call('HGET', key, place)
+      if rested then
+        found[i][#found[i] + 1] = '<' .. place
+        found[i][#found[i] + 1] = rested
       end
     end
-    found[i] = kept
   end
   return found
 end
@@ -92,13 +96,13 @@ local function read(at, hours, packed, limits, marked, rooms)
     some_of(KEYS[at + 2], ARGV[2]),
     redis.call('HGETALL', crossings),
   }
-  for i = 3, #found do left = left - #found[i] end
   for i, totals in ipairs(totals_of(at + 2, hours)) do found[5 + i] = totals end
+  for i = 3, #found do left = left - #found[i] end
   return found
 end
 
 local at = 1
-for arg = 5, #ARGV, 2 do
+for arg = 4, #ARGV, 2 do
   local hours = tonumber(ARGV[arg + 1])
   if left <= 0 then
     answer[#answer + 1] = 0

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { createTestStack, type TestStack } from "../../support/stack.ts";
@@ -24,6 +25,7 @@ const environment = () => ({
   WEIR_DATA_DIR: join(stack.dataDir, "weir"),
   PORT: "0",
   LOG_LEVEL: "silent",
+  WEIR_HOT_ACCOUNTS: "acct_hot=4",
 });
 
 async function started(args: string[], ready: RegExp): Promise<{ child: ChildProcess; line: string }> {
@@ -93,6 +95,16 @@ it("serve one port together, to the unit", async () => {
     Array.from({ length: 300 }, async () => ((await (await check()).json()) as { allowed: boolean }).allowed),
   );
   expect(answers.filter(Boolean)).toHaveLength(100);
+});
+
+it("know which accounts are hot: what they are asked is decided in all of their slots", async () => {
+  expect((await ask("/v1/accounts/acct_hot", { method: "PUT", json: { plan: "pro" } })).status).toBe(201);
+  const json = { account: "acct_hot", usage: { log_events: 1 } };
+  const answers = await Promise.all(Array.from({ length: 200 }, () => ask("/v1/check", { method: "POST", json })));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  const redis = new Redis(stack.redisServer, { protocol: 2 });
+  const states = await redis.keys("*:s:acct_hot*").finally(() => redis.disconnect());
+  expect(states).toHaveLength(4);
 });
 
 it("hand State on to the process that holds it: calls, errors, and a room's socket", async () => {

@@ -42,7 +42,7 @@ const booked = async (account: string): Promise<number> => {
 };
 const ALL = (SOURCES * (SOURCES + 1)) / 2;
 
-it("what stands as it was booked is not booked again, however many processes have counted in an hour", async () => {
+it("what has not grown is neither read nor booked again, however many processes have counted in an hour", async () => {
   const { account, key, ofSource } = await counted();
   expect(await rows()).toBe(SOURCES + 1);
   expect(await booked(account)).toBe(ALL + 1);
@@ -66,10 +66,38 @@ it("a total that is counted in several fields is added up from all of them, of w
   expect(await booked(account)).toBe(ALL + 2 + 102);
 });
 
-it("what was noted as booked goes with its hour", async () => {
+it("totals at rest grow to the unit, whoever rolls up at once", async () => {
+  const { account, key, ofSource } = await counted();
+  let all = ALL + 1;
+  for (let round = 0; round < 10; round++) {
+    for (let n = 1; n <= SOURCES; n++) await redis.hincrby(key, ofSource(n), 1);
+    await use(account, 1);
+    all += SOURCES + 1;
+    await Promise.all([rows(), rows(), use(account, 1), rows()]);
+    all += 1;
+  }
+  await rows();
+  expect(await booked(account)).toBe(all);
+  expect((await t.engine.usage(account)).usage.meters.day[METER]).toBe(1 + 2 * 10);
+});
+
+it("where what rests is lost, nothing that was booked or acknowledged is", async () => {
   const { account, key } = await counted();
   await rows();
-  expect(await redis.hlen(key.replace(":t:", ":b:"))).toBeGreaterThan(SOURCES);
+  await use(account, 5);
+  await redis.del(key.replace(":t:", ":b:"));
+  await rows();
+  expect(await use(account, 2)).toMatchObject({ allowed: true });
+  await t.engine.bookOwn();
+  await rows();
+  expect(await booked(account)).toBe(ALL + 1 + 5 + 2);
+});
+
+it("what rests goes with its hour", async () => {
+  const { account, key } = await counted();
+  await rows();
+  expect(await redis.hlen(key.replace(":t:", ":b:"))).toBe(SOURCES + 1);
+  expect(await redis.hkeys(key)).toEqual(["+"]);
   t.clock.advance(4 * HOUR_MS);
   await use(account, 1);
   await rows();
