@@ -5,16 +5,26 @@ import { monotonicMs, sleep } from "../kernel/clock.ts";
 /** How long clients have to come to the end of their connections: one that is in use is answered, and closed with the answer. */
 export const DRAIN_MS = 2_000;
 const LOOK_MS = 25;
+/** Without a new connection for so long, nobody is thought to open one. */
+const QUIET_MS = 100;
 
 /**
- * Takes no new connection, and ends each that there is with the answer to its next request, so that no client finds one closed on which it
- * was about to ask. Resolves when none is left, or after `ms`: what is idle by then is closed by whoever closes the server.
+ * Ends each connection with the answer to its next request, so that no client finds one closed on which it was about to ask, and takes no new one
+ * once none has come for a while, or in half the time. Resolves when none is left, or after `ms`: what is idle by then is closed by whoever closes
+ * the server.
  */
 export async function drained(server: HttpServer, ms: number): Promise<void> {
-  // Not its own close(): that ends idle connections at once, and with them requests that are on their way.
-  Server.prototype.close.call(server);
   server.prependListener("request", (_request: unknown, response: ServerResponse) => void response.setHeader("connection", "close"));
   const until = monotonicMs() + ms;
+  // What the kernel has taken and nobody has yet seen here is reset with its listener: a busy process broke 18 requests so, of 1.7 million.
+  let arriving = true;
+  server.on("connection", () => (arriving = true));
+  while (arriving && monotonicMs() < until - ms / 2) {
+    arriving = false;
+    await sleep(QUIET_MS);
+  }
+  // Not its own close(): that ends idle connections at once, and with them requests that are on their way.
+  Server.prototype.close.call(server);
   while ((await connections(server)) > 0 && monotonicMs() < until) await sleep(LOOK_MS);
 }
 
