@@ -86,12 +86,16 @@ describe("a plan that stops where credits are exhausted", () => {
     const denied = decisions.filter(({ allowed }) => !allowed);
     expect(denied.length).toBeGreaterThan(0);
     expect(denied.flatMap(codes).filter(([code]) => code !== "credits_exhausted")).toEqual([]);
+    // What was denied in the rush was denied for what others had set aside at that moment: once it is over, all but a little is within reach.
+    for (const quantity of [100, 10, 1])
+      for (const meter of ["log_events", "kv_reads"])
+        while ((await t.engine.gate.check({ account, usage: { [meter]: quantity } }, t.clock.now())).allowed);
     for (const engine of engines) await engine.bookOwn();
     const { lines, totalUsdMicros } = await billing.upcoming(account);
     const due = lines.filter(({ kind }) => kind === "usage").reduce((sum, line) => sum + line.amountUsdMicros, 0);
     expect(totalUsdMicros).toBe(0);
     expect(due).toBeLessThanOrEqual(left);
-    expect(due).toBeGreaterThan(left * 0.9);
+    expect(due).toBeGreaterThan(left * 0.99);
   });
 
   it("an idempotency key gets the answer that came of it, also where limits were raised for it, also when it is a denial", async () => {
