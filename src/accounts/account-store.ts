@@ -48,9 +48,7 @@ function toAccount(row: Row): Account {
 
 /** The account with the plan in force at `now`, or null. */
 export async function findAccount(db: Db, account: string, now: number): Promise<Account | null> {
-  const { rows } = await reachPostgres(sql<Row>`select ${columns(now)} from accounts a where a.account = ${account}`.execute(db));
-  const row = rows[0];
-  return row ? toAccount(row) : null;
+  return (await findAccountInLife(db, account, now))?.account ?? null;
 }
 
 /** The same, with the life in Redis that Postgres has as its last (0 before its first). */

@@ -16,7 +16,7 @@ const QUIET_MS = 100;
 export async function drained(server: HttpServer, ms: number): Promise<void> {
   server.prependListener("request", (_request: unknown, response: ServerResponse) => void response.setHeader("connection", "close"));
   const until = monotonicMs() + ms;
-  // What the kernel has taken and nobody has yet seen here is reset with its listener: a busy process broke 18 requests so, of 1.7 million.
+  // What the kernel has taken and nobody has yet seen here would be reset with its listener.
   let arriving = true;
   server.on("connection", () => (arriving = true));
   while (arriving && monotonicMs() < until - ms / 2) {

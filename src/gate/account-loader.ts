@@ -10,7 +10,7 @@ import type { Recall } from "../ledger/recall.ts";
 import { rollUpAccounts, rollUpReachable, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import type { Db } from "../stores/database.ts";
-import { existing, existingInLife, readLoaded, type CatalogSource } from "./loaded-account.ts";
+import { existingInLife, readLoaded, type CatalogSource } from "./loaded-account.ts";
 import { RecalledLives } from "./recalled-lives.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
@@ -191,7 +191,7 @@ export class AccountLoader {
       // It has been granted something meanwhile: it lives.
       if (epoch === null && unlived) return;
       if (epoch === null) {
-        found = await existing(db, account, now);
+        found = (await existingInLife(db, account, now)).account;
         continue;
       }
       // After a life that was closed in good order Redis has its keys: none need be looked up in Postgres.
@@ -238,7 +238,8 @@ export class AccountLoader {
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
   async #refresh(account: string, epoch: number, now: number): Promise<void> {
     for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const loaded = await readLoaded(this.#stores, await existing(this.#stores.db, account, now), now, epoch);
+      const found = await existingInLife(this.#stores.db, account, now);
+      const loaded = await readLoaded(this.#stores, found.account, now, epoch);
       const answer = await this.#stores.counters.load(loaded, "refresh", 0);
       if (answer.installed || answer.epoch !== epoch) return;
     }

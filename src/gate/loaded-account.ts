@@ -1,4 +1,4 @@
-import { findAccount, findAccountInLife } from "../accounts/account-store.ts";
+import { findAccountInLife } from "../accounts/account-store.ts";
 import type { Account } from "../accounts/account.ts";
 import { plan, stopsAtCredits, type Catalog } from "../catalog/catalog.ts";
 import type { LoadedAccount } from "../counters/counters.ts";
@@ -26,14 +26,7 @@ interface LoadedFrom {
   catalog: CatalogSource;
 }
 
-/** The account. Throws `not_found` for one that does not exist. */
-export async function existing(db: Db, account: string, now: number): Promise<Account> {
-  const found = await findAccount(db, account, now);
-  if (!found) throw notFound(`Account ${account}`);
-  return found;
-}
-
-/** The same, with its life. */
+/** The account, and its last life in Redis as Postgres has it. Throws `not_found` for one that does not exist. */
 export async function existingInLife(db: Db, account: string, now: number): Promise<{ account: Account; epoch: number }> {
   const found = await findAccountInLife(db, account, now);
   if (!found) throw notFound(`Account ${account}`);
