@@ -85,13 +85,18 @@ export async function endAttempt(
   );
 }
 
-/** Forgets deliveries, with their attempts, that are older than the log is kept. Answers how many. */
+/**
+ * Forgets deliveries, with their attempts, that are older than the log is kept. Answers how many. What others have in hand is left to the next
+ * run: an endpoint's deletion takes its deliveries in another order, and each would wait for the other.
+ */
 export async function forgetDeliveries(db: Db, now: number): Promise<number> {
   let forgotten = 0;
   for (;;) {
     const { rows } = await reachPostgres(
       sql<{ n: number }>`
-        with old as (select account, id from deliveries where created_at < ${iso(now - KEPT_MS)}::timestamptz order by created_at limit ${FORGET_BATCH}),
+        with old as (
+            select account, id from deliveries where created_at < ${iso(now - KEPT_MS)}::timestamptz order by created_at limit ${FORGET_BATCH}
+            for update skip locked),
           gone as (delete from deliveries d using old where d.account = old.account and d.id = old.id returning 1)
         select count(*)::integer as n from gone`.execute(db),
     );

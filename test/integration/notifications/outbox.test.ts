@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -65,6 +66,34 @@ test("an endpoint that is being deleted is not told, and fails nobody who says s
     expect(await t.deliveries(account, stays)).toHaveLength(1);
   } finally {
     await other.end();
+  }
+});
+
+test("an endpoint is deleted while an attempt at it fails: one waits for the other, and both end", async () => {
+  const account = await t.newAccount();
+  const asked: ServerResponse[] = [];
+  const receiver = await startReceiver((response) => void asked.push(response));
+  const { id } = await t.newWebhook(account, receiver.url);
+  await t.tell(account);
+  const other = postgres(t.stack.databaseUrl, { max: 2, onnotice: () => {} });
+  const waiting = async (): Promise<number> =>
+    (await other`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length;
+  const ends: Promise<unknown>[] = [];
+  try {
+    await other.begin(async (sql) => {
+      ends.push(t.dispatcher.deliverDue());
+      await receiver.until(1);
+      await sql`select 1 from deliveries where account = ${account} for update`;
+      asked[0]?.writeHead(410).end();
+      await expect.poll(waiting).toBe(1);
+      ends.push(deleteWebhook(t.db, account, id));
+      await expect.poll(waiting).toBe(2);
+    });
+    expect(await Promise.all(ends)).toEqual([undefined, true]);
+  } finally {
+    await Promise.allSettled(ends);
+    await other.end();
+    await receiver.stop();
   }
 });
 

@@ -53,3 +53,27 @@ describe("a Postgres backend that dies", () => {
     await expect(t.engine.db.transaction().execute(async () => {})).rejects.toThrow("one statement");
   });
 });
+
+it("a statement that Postgres gives up to end a deadlock is sent again", async () => {
+  const [first, second] = [await t.newAccount(), await t.newAccount()];
+  const emailed = (account: string, by: string): string => `update accounts set email = '${by}@example.com' where account = '${account}';`;
+  const blocked = postgres(t.stack.databaseUrl, { max: 1 });
+  let ours: Promise<unknown> = Promise.resolve();
+  try {
+    await blocked.begin(async (theirs) => {
+      await theirs.unsafe(emailed(second, "theirs"));
+      const statement = sql.raw(`do $$ begin ${emailed(first, "ours")} ${emailed(second, "ours")} end $$`);
+      ours = statement.execute(t.engine.db);
+      ours.catch(() => {});
+      const waiting = () => other`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+      // Ours has waited longer, so it is ours that Postgres finds in a deadlock.
+      await theirs.unsafe(emailed(first, "theirs"));
+    });
+    await ours;
+  } finally {
+    await blocked.end();
+  }
+  const rows = await t.engine.db.selectFrom("accounts").select("email").where("account", "in", [first, second]).execute();
+  expect(rows).toEqual([{ email: "ours@example.com" }, { email: "ours@example.com" }]);
+});
