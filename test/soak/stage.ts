@@ -6,8 +6,8 @@ import { monotonicMs, sleep } from "../../src/kernel/clock.ts";
 import { startPostgres, type PostgresServer } from "../../src/servers/postgres.ts";
 import type { RedisNode } from "../support/redis-node.ts";
 import { TestCluster } from "../support/redis-cluster.ts";
+import { WeirCommand, type Stop } from "../support/weir-command.ts";
 import { Balancer } from "./balancer.ts";
-import { WeirCommand, type Stop } from "./weir-command.ts";
 
 export const ADMIN_KEY = "the-operators-key-of-the-soak";
 /** A primary that is silent this long is replaced. Of a second, a busy machine takes it for dead that lives. */

@@ -6,6 +6,7 @@ import type { Engine } from "../../../src/engine.ts";
 import { buildApp } from "../../../src/http/app.ts";
 import { openState } from "../../../src/state/open-state.ts";
 import type { State } from "../../../src/state/state.ts";
+import { WeirCommand } from "../../support/weir-command.ts";
 import type { Bench } from "../bench.ts";
 
 /** The operator's key that a benchmark's server knows. */
@@ -23,6 +24,21 @@ export async function serve(bench: Bench, engine: Engine): Promise<Served> {
   bench.closers.push(() => state.close());
   const app = await buildApp({ engine, state, adminKey: KEY, redisDurable: null, runJobs: async () => {} });
   return { port: await listening(bench, app), state };
+}
+
+/** Serves the same stores as `weir serve --workers N` does, without jobs; answers the port. */
+export async function serveWorkers(bench: Bench, workers: number): Promise<number> {
+  const env = {
+    ...process.env,
+    DATABASE_URL: bench.databaseUrl,
+    REDIS_URL: bench.redisUrl,
+    WEIR_DATA_DIR: join(bench.dataDir, "workers"),
+    WEIR_ADMIN_KEY: KEY,
+    PORT: "0",
+  };
+  const command = await WeirCommand.start(["serve", "--workers", String(workers), "--no-jobs"], env, bench.say);
+  bench.closers.push(async () => void (await command.stop()));
+  return Number(new URL(command.url ?? "").port);
 }
 
 /** Listens on a free port until the benchmark ends. */

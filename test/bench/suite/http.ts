@@ -4,19 +4,21 @@ import type { Engine } from "../../../src/engine.ts";
 import { accountNames, makeAccounts, USAGE } from "../accounts.ts";
 import type { Bench } from "../bench.ts";
 import { startLoader } from "../http/loader.ts";
-import { KEY, listening, serve } from "../http/serve.ts";
+import { KEY, listening, serve, serveWorkers } from "../http/serve.ts";
 import { atLeast, atMost, figure, versus, type Result } from "../result.ts";
 import { interleave, median, p99, rate, type Subject } from "../rounds.ts";
 import { openEngine } from "../stores.ts";
 
 export const title =
-  "POST /v1/check of four limited meters, and /v1/checks of a hundred, with keep-alive, from another process: beside a bare Fastify route with a JSON schema that parses the same body and sends the same answer.";
+  "POST /v1/check of four limited meters, and /v1/checks of a hundred, with keep-alive, from another process: beside a bare Fastify route with a JSON schema that parses the same body and sends the same answer. Decisions of batches are those of `weir serve --workers 2`; whatever stands beside the bare route is one process, as that is.";
 
 const ACCOUNTS = 1_000;
 const CALLERS = 32;
 const BATCH = 100;
 /** A hundred at once from fewer: as many as keep two cores busy. */
 const BATCH_CALLERS = 8;
+/** Processes that serve batches: one for each of two cores. */
+const WORKERS = 2;
 const DECISIONS_A_SECOND = 150_000;
 
 export async function run(bench: Bench): Promise<Result[]> {
@@ -30,13 +32,12 @@ export async function run(bench: Bench): Promise<Result[]> {
   const send = startLoader(bench);
   const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
   const { rounds, stretchMs: ms } = bench.profile;
-  const subjectsOf = (path: string, bodies: string[], callers: number): Subject[] =>
-    [
-      ["weir", weir],
-      ["bare", bare],
-    ].map(([name, port]) => ({ name: String(name), run: () => send({ port: Number(port), path, headers, bodies, callers, ms }) }));
+  const both = { weir, bare };
+  const subjectsOf = (ports: Record<string, number>, path: string, bodies: string[], callers: number): Subject[] =>
+    Object.entries(ports).map(([name, port]) => ({ name, run: () => send({ port, path, headers, bodies, callers, ms }) }));
   const single = await interleave(
     subjectsOf(
+      both,
       "/v1/check",
       checks.map((check) => JSON.stringify(check)),
       CALLERS,
@@ -44,8 +45,9 @@ export async function run(bench: Bench): Promise<Result[]> {
     rounds,
   );
   const bodies = Array.from({ length: ACCOUNTS / BATCH }, (_, i) => JSON.stringify({ checks: checks.slice(i * BATCH, (i + 1) * BATCH) }));
-  const batch = await interleave(subjectsOf("/v1/checks", bodies, BATCH_CALLERS), rounds);
-  const decisions = median((batch.get("weir") ?? []).map(rate)) * BATCH;
+  const workers = await serveWorkers(bench, WORKERS);
+  const batch = await interleave(subjectsOf({ ...both, workers }, "/v1/checks", bodies, BATCH_CALLERS), rounds);
+  const decisions = median((batch.get("workers") ?? []).map(rate)) * BATCH;
   return [
     versus("http.check.against_bare_route", "requests/s", single, ["weir", "bare"], rate, atLeast(0.7)),
     versus("http.check.p99_against_bare_route", "ms", single, ["weir", "bare"], p99, atMost(3)),

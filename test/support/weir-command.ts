@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { monotonicMs } from "../../src/kernel/clock.ts";
-import { killWith } from "../support/kill-with.ts";
-import { ROOT } from "../support/tools.ts";
+import { killWith } from "./kill-with.ts";
+import { ROOT } from "./tools.ts";
 
 /** An orderly stop takes ten seconds at most; whoever takes three times that hangs. */
 const STOP_TIME_LIMIT_MS = 30_000;
