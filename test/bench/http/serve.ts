@@ -36,7 +36,7 @@ export async function serveWorkers(bench: Bench, workers: number): Promise<numbe
     WEIR_ADMIN_KEY: KEY,
     PORT: "0",
   };
-  const command = await WeirCommand.start(["serve", "--workers", String(workers), "--no-jobs"], env, bench.say);
+  const command = await WeirCommand.start(["serve", "--workers", String(workers), "--no-jobs"], env, (line) => bench.say(line));
   bench.closers.push(async () => void (await command.stop()));
   return Number(new URL(command.url ?? "").port);
 }
