@@ -75,7 +75,10 @@ export class Leases {
     return this.#settle(toSettle(this.#stores.catalog, named(id), request, now), now);
   }
 
-  /** Takes back what is not spent, once; may be repeated. Throws `not_found` and `unavailable`. */
+  /**
+   * Takes back what is not spent, once; may be repeated. Of a lease that has expired, only once its holder has settled it since: until then
+   * nobody knows what it has spent, and it stays lent. Throws `not_found` and `unavailable`.
+   */
   async giveBack(id: string, now: number): Promise<LeaseAnswer> {
     return this.#settle(toSettle(this.#stores.catalog, named(id), null, now), now);
   }
@@ -114,7 +117,7 @@ export class Leases {
         const meter = meterOfTotal(label);
         unbooked.raise(operation.account, operation.lease, header.epoch, record.bucket, label.slice(0, -meter.length - 1), meter, total);
       }
-      if (operation.kind === "return") await noteSettled(db, operation, record.seq, true, now);
+      if (operation.kind === "return" && !reply.record.open) await noteSettled(db, operation, record.seq, true, now);
       const granted = await this.#firm(operation, reply, "", now);
       if (granted) return leaseAnswer(operation, reply, granted, now);
     }

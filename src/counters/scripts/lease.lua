@@ -15,8 +15,8 @@ local LEASES_MAX = 1000
 local RECALL_MS = 2000
 -- A fair share below a sixteenth of what is asked for would be spent before the next heartbeat: then it is left to direct checks.
 local LEAST_SHARE = 16
-local R_STATE, R_SEQ, R_DAY, R_DAY_END, R_MONTH, R_MONTH_END, R_BUCKET, R_EXPIRES, R_TTL, R_HASH, R_VERSION, R_EXCEEDED, R_GRANTED, R_FIRM, R_TOTALS =
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+local R_STATE, R_SEQ, R_DAY, R_DAY_END, R_MONTH, R_MONTH_END, R_BUCKET, R_EXPIRES, R_TTL, R_HASH, R_VERSION, R_EXCEEDED, R_GRANTED, R_FIRM, R_TOTALS, R_TOLD =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 
 local run, now, hour, lease, kind = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6], ARGV[7]
 local packed = redis.call('HGET', KEYS[1], 'h')
@@ -114,7 +114,10 @@ local recalled_until = redis.call('HGET', KEYS[3], '!recall')
 local recall = recalled_until and now < tonumber(recalled_until) or false
 if replayed then return answer(2, recall) end
 
-local asking, closing = #ARGV >= first_ask and open and current and kind ~= 'c', kind == 'c' and open
+-- A lease that has expired unsettled is taken back by its holder alone, once that has said what it spent: whoever else returns it does not know.
+local expires = tonumber(r[R_EXPIRES])
+local unsettled = kind == 'c' and ARGV[8] == '' and open and now >= expires and tonumber(r[R_TOLD] or NONE) < expires
+local asking, closing = #ARGV >= first_ask and open and current and kind ~= 'c', kind == 'c' and open and not unsettled
 if asking and h[H_EXPIRY] ~= NONE and now >= h[H_EXPIRY] then return { -4 } end
 
 -- What is spent moves from held to spent; what is spent beyond what was lent happened too. A window that is over no longer stands here.
@@ -206,12 +209,12 @@ for _, name in ipairs(names) do
 end
 if closing then r[R_STATE] = 'returned' end
 -- A lease whose limit has been lowered under it is not kept alive: it ends within its ttl.
-if open and not closing and current and not over then
+if open and kind ~= 'c' and current and not over then
   r[R_EXPIRES] = int(math.max(tonumber(r[R_EXPIRES]), math.min(now + tonumber(r[R_TTL]), h[H_DAY_END], h[H_MONTH_END])))
 end
-if ARGV[8] ~= '' then r[R_SEQ] = ARGV[8] end
+if ARGV[8] ~= '' then r[R_SEQ], r[R_TOLD] = ARGV[8], int(now) end
 r[R_GRANTED], r[R_TOTALS] = list_text(granted), list_text(totals)
-if kind == 'c' then redis.call('HDEL', KEYS[3], lease)
+if kind == 'c' and not unsettled then redis.call('HDEL', KEYS[3], lease)
 else redis.call('HSET', KEYS[3], lease, table.concat(r, '|')) end
 if short then redis.call('HSET', KEYS[3], '!recall', int(now + RECALL_MS)) end
 if changed then

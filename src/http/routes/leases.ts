@@ -71,7 +71,12 @@ export function leaseRoutes(app: App, engine: Engine): void {
     method: "DELETE",
     url: "/v1/leases/:id",
     ...allow("data_plane", "account", "admin"),
-    schema: { tags, summary: "Give back what is not spent; settle first", params, response: { 200: leaseSchema } },
+    schema: {
+      tags,
+      summary: "Give back what is not spent; settle first. What has expired and was not settled since stays lent (closed: false)",
+      params,
+      response: { 200: leaseSchema },
+    },
     handler: (request) => {
       const { id } = request.params;
       requireOwn(request, id);

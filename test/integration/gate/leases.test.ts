@@ -192,6 +192,19 @@ describe("a settle", () => {
     t.clock.set("2026-11-21T14:00:00.000Z");
   });
 
+  it("is what gives an expired lease back: returned without it, all of it stays lent", async () => {
+    const account = await capped(100);
+    const { leaseId } = await lend(account, 60);
+    t.clock.advance(10_000);
+    expect(await giveBack(leaseId)).toMatchObject({ closed: false, granted: { [METER]: 60 } });
+    expect(await figures(account)).toMatchObject({ used: 0, reserved: 60 });
+    expect(await consume(account, 41)).toBe(false);
+    expect(await settle(leaseId, 1, 20)).toMatchObject({ used: { [METER]: 20 }, exceeded: false });
+    expect(await giveBack(leaseId)).toMatchObject({ closed: true });
+    expect(await figures(account)).toMatchObject({ used: 20, reserved: 0 });
+    expect(await consume(account, 80)).toBe(true);
+  });
+
   it("after it was given back counts too, once", async () => {
     const account = await capped(100);
     const { leaseId } = await lend(account, 60);
