@@ -17,7 +17,7 @@ export interface CatalogVersions {
 }
 
 /**
- * Tells of thresholds that are reached: each once per account, meter, window, source, limit and percent. Postgres keeps that promise by
+ * Tells of thresholds that are reached: each once per account, meter, window, limit and percent, be it the plan's or a cap's. Postgres keeps that promise by
  * a unique key, so many processes may tell at once, again, or after a crash between the crossing and the telling. A crossing says which
  * limits stood: what they are by now does not matter.
  */
@@ -55,7 +55,7 @@ export class ThresholdTeller {
 
   async #tell(account: string, threshold: Threshold, window: Window, used: number, now: number): Promise<void> {
     const { meter, period, source, limit, percent } = threshold;
-    const key = `threshold/${meter}/${period}/${iso(window.start)}/${source}/${limit}/${percent}`;
+    const key = `threshold/${meter}/${period}/${iso(window.start)}/${limit}/${percent}`;
     if (this.#told.has(`${account}/${key}`)) return;
     const data = { account, meter, period, windowStart: iso(window.start), windowEnd: iso(window.end), percent, limit, used, source };
     await notify(this.#db, account, key, percent === 100 ? "usage.limit_reached" : "usage.threshold_reached", data, now);

@@ -139,6 +139,26 @@ test("a dispatcher killed between the POST and its record: sent again, with the 
   await receiver.stop();
 });
 
+test("what is said in one moment reaches an endpoint in the order in which it was said", async () => {
+  const account = await t.newAccount();
+  const asked: ServerResponse[] = [];
+  const receiver = await startReceiver((response) => void asked.push(response));
+  const { id } = await t.newWebhook(account, receiver.url);
+  for (const percent of [80, 90, 100]) await t.tell(account, { percent });
+  const delivered = t.dispatcher.deliverDue();
+  for (let n = 1; n <= 3; n++) {
+    await receiver.until(n);
+    // All three are in hand by now.
+    expect((await t.deliveries(account, id)).map(({ attemptCount }) => attemptCount)).toEqual([1, 1, 1]);
+    expect(receiver.received.map(({ body }) => (JSON.parse(body) as { data: { percent: number } }).data.percent)).toEqual(
+      [80, 90, 100].slice(0, n),
+    );
+    asked[n - 1]?.end();
+  }
+  await delivered;
+  await receiver.stop();
+});
+
 test("many dispatchers at once deliver each message once", async () => {
   const receiver = await startReceiver((response) => response.end());
   const accounts = await Promise.all(Array.from({ length: 6 }, () => t.newAccount()));

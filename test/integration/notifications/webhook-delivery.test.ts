@@ -233,7 +233,11 @@ describe("one endpoint's trouble", () => {
     });
     const account = await t.newAccount();
     const webhook = await t.newWebhook(account, slow.url);
-    for (let i = 0; i < 40; i += 1) await t.tell(account);
+    for (let i = 0; i < 40; i += 1) {
+      await t.tell(account);
+      // What is said in one moment is sent one after the other.
+      t.clock.advance(1);
+    }
     const dispatchers = [t.dispatcher, t.another(), t.another(), t.another()];
     await Promise.all(dispatchers.map((one) => one.deliverDue()));
     expect(most).toBe(4);
