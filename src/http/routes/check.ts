@@ -52,10 +52,18 @@ export function checkRoutes(app: App, engine: Engine): void {
     serializerCompiler: asItIs,
     handler: async (request) => {
       const { checks } = request.body as { checks: readonly Given[] };
-      for (const check of checks) if (!(check instanceof WeirError)) ownAccount(request, check.account);
-      return { decisions: await decideAll(engine, checks, request.url) };
+      return { decisions: await decideAll(engine, ownOrErrors(request, checks), request.url) };
     },
   });
+}
+
+/** Somebody else's account does not exist, and stops no other check of the batch. Throws `not_found` where the batch names no other. */
+function ownOrErrors(request: FastifyRequest, checks: readonly Given[]): Given[] {
+  const { account: own } = principalOf(request);
+  if (own === null) return [...checks];
+  const [foreign] = checks.filter((check): check is CheckRequest => !(check instanceof WeirError) && check.account !== own);
+  if (foreign && !checks.some((check) => !(check instanceof WeirError) && check.account === own)) ownAccount(request, foreign.account);
+  return checks.map((check) => (check instanceof WeirError || check.account === own ? check : notFound(`Account ${check.account}`)));
 }
 
 /** Takes a body that is plainly right at once, and leaves every other to the schema, which says what is wrong. */

@@ -109,6 +109,17 @@ describe("who may do what", () => {
     expect(await usedOf(other)).toBe(0);
   });
 
+  it("tells of someone else's account in a batch in its place, and decides the others", async () => {
+    const [own, other] = [await t.newAccount(), await t.newAccount()];
+    const checks = [own, other, own].map((account) => ({ account, usage: { state_requests: 1 } }));
+    const { status, body } = await t.send("POST", "/v1/checks", { key: await t.key("account", own), body: { checks } });
+    expect({ status, body }).toMatchObject({
+      status: 200,
+      body: { decisions: [{ allowed: true }, { error: { status: 404, code: "not_found" } }, { allowed: true }] },
+    });
+    expect([await usedOf(own), await usedOf(other)]).toEqual([2, 0]);
+  });
+
   it("keeps scopes apart", async () => {
     const account = await t.newAccount();
     const [reader, plane] = [await t.key("read_only", account), await t.key("data_plane")];
