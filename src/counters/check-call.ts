@@ -39,7 +39,7 @@ export interface Counted {
   places: (number | null)[];
   objectBefore: number;
   objectAfter: number;
-  /** Letters: p payload, o object ceiling, s account storage. */
+  /** See check.lua. */
   refusals: string;
   /** The answer as it is kept for the idempotency key; empty where there is none. */
   kept: Buffer;

@@ -39,6 +39,8 @@ export interface PeriodCounters {
   used: number;
   spent: number;
   held: number;
+  /** Of the lower limit, what Postgres would not grant when all that can be was: other lives of the account were lent it. 0 until then. */
+  stranded: number;
 }
 
 export interface MeterCounters {
@@ -82,7 +84,9 @@ export function readMeter(packed: Buffer, gauge: boolean): MeterCounters {
   if (!gauge) return { day, month };
   // A gauge has one level, whatever the window; only its limits are kept by period.
   const level = { granted: day.granted, used: day.spent, spent: day.spent, held: day.held };
-  return { day: { ...day, ...level }, month: { ...month, ...level } };
+  const limit = lower(hardLimit(day), hardLimit(month));
+  const stranded = isExhausted(packed, 0) && limit !== null ? Math.max(0, limit - day.granted) : 0;
+  return { day: { ...day, ...level, stranded }, month: { ...month, ...level, stranded } };
 }
 
 /** Where a counter's room stands among its account's (quick.lua); null until it is counted. */
@@ -101,8 +105,13 @@ function readPeriod(packed: Buffer, offset: number): PeriodCounters {
   const at = (i: number): number => packed.readDoubleLE((offset + i) * 8);
   // Corrections may give back more than was used: then nothing is shown as used. They may add more than fits: then it is cut off there.
   const used = Math.min(QUANTITY_MAX, Math.max(0, at(4) + at(5)));
-  return { plan: orNull(at(0)), cap: orNull(at(1)), granted: at(2), used, spent: at(5), held: at(6) };
+  const limits = { plan: orNull(at(0)), cap: orNull(at(1)) };
+  const limit = hardLimit(limits);
+  const stranded = isExhausted(packed, offset) && limit !== null ? Math.max(0, limit - at(4) - at(2)) : 0;
+  return { ...limits, granted: at(2), used, spent: at(5), held: at(6), stranded };
 }
+
+const isExhausted = (packed: Buffer, offset: number): boolean => packed.readDoubleLE((offset + 3) * 8) === 0;
 
 const orNull = (n: number): number | null => (n === NONE ? null : n);
 
@@ -116,7 +125,9 @@ export const withoutLent = ({ day, month }: MeterCounters, lent: Record<Period, 
 export const orNone = (n: number | null): number => n ?? NONE;
 
 /** The lower of plan limit and cap, null where neither stops. */
-export function hardLimit({ plan, cap }: Pick<PeriodCounters, "plan" | "cap">): number | null {
-  if (plan === null) return cap;
-  return cap === null || plan < cap ? plan : cap;
+export const hardLimit = ({ plan, cap }: Pick<PeriodCounters, "plan" | "cap">): number | null => lower(plan, cap);
+
+function lower(a: number | null, b: number | null): number | null {
+  if (a === null) return b;
+  return b === null || a < b ? a : b;
 }

@@ -96,17 +96,18 @@ function namedMeters(
 
 const standings = ({ day, month }: MeterCounters): Standings => ({ day: standingOf(day), month: standingOf(month) });
 
-const standingOf = ({ plan, cap, used, held }: PeriodCounters): Standing => ({ plan, cap, used, held });
+const standingOf = ({ plan, cap, used, held, stranded }: PeriodCounters): Standing => ({ plan, cap, used, held, stranded });
 
 function keptStandings(text: string): Standings {
   const n = text.split(",");
-  const standing = (at: number): Standing => ({
+  const standing = (at: number, stranded: string | undefined): Standing => ({
     plan: orNull(n[at]),
     cap: orNull(n[at + 1]),
     used: Math.max(0, Number(n[at + 2])),
     held: Number(n[at + 3]),
+    stranded: Number(stranded ?? 0),
   });
-  return { day: standing(0), month: standing(4) };
+  return { day: standing(0, n[8]), month: standing(4, n[9]) };
 }
 
 const orNull = (text: string | undefined): number | null => (text === undefined || text === "-1" ? null : Number(text));

@@ -8,6 +8,8 @@ export interface Standing {
   cap: number | null;
   used: number;
   held: number;
+  /** Lent to a store that was lost, and held until it is accounted for. */
+  stranded: number;
 }
 
 export interface MeterFacts {
@@ -28,7 +30,7 @@ export interface DecisionFacts {
   decisionId: string;
   reservation: { id: string; expiresAt: number } | null;
   account: string;
-  /** p payload, o object ceiling, gN the Nth meter's limit has room that could not be granted (check.lua). */
+  /** p payload, oN object ceiling with N bytes held, gN the Nth meter's limit has room that could not be granted (check.lua). */
   refusals: string;
   payloadBytes: number;
   payloadCeiling: number | null;
@@ -72,20 +74,12 @@ function denialsOf(facts: DecisionFacts): Denial[] {
   return denials;
 }
 
-/** The limit has room, but the rest of it was lent to a store that was lost, and may have been spent there: until that is known, it is held. */
+/** The limit has room by its numbers, and none that can be granted: what is left of it was lent to a store that was lost. */
 function strandedDenials(meter: MeterFacts, facts: DecisionFacts): Denial[] {
   const limits = limitsOf(meter);
   const least = Math.min(...limits.map((l) => l.limit - l.used - l.held));
   const [binding] = limits.filter((l) => l.limit - l.used - l.held === least);
-  if (!binding) return [];
-  const denial = limitDenial(meter, binding, facts);
-  const stranded = binding.limit - binding.used - binding.held;
-  return [
-    {
-      ...denial,
-      message: `${denial.message} The other ${stranded} were lent to a store that was lost and are held until it is accounted for.`,
-    },
-  ];
+  return binding ? [limitDenial(meter, { ...binding, held: binding.held + least, stranded: binding.stranded + least }, facts)] : [];
 }
 
 interface Limit {
@@ -93,7 +87,9 @@ interface Limit {
   source: "plan" | "cap" | "ceiling";
   limit: number;
   used: number;
+  /** With what is stranded: it is nobody's to spend. */
   held: number;
+  stranded: number;
 }
 
 function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
@@ -102,9 +98,10 @@ function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
     ["day", day],
     ["month", month],
   ] as const) {
-    const { plan, cap, used, held } = standing;
-    if (plan !== null) limits.push({ period, source: "plan", limit: plan, used, held });
-    if (cap !== null) limits.push({ period, source: "cap", limit: cap, used, held });
+    const { plan, cap, used, stranded } = standing;
+    const held = standing.held + stranded;
+    if (plan !== null) limits.push({ period, source: "plan", limit: plan, used, held, stranded });
+    if (cap !== null) limits.push({ period, source: "cap", limit: cap, used, held, stranded });
   }
   // Both windows of a gauge show one level: a plan and a cap of one value are still two limits, two caps are the tighter one.
   return gauge
@@ -116,7 +113,7 @@ function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
 
 function meterDenials(meter: MeterFacts, facts: DecisionFacts, refuses: (limit: Limit) => boolean): Denial[] {
   const { used, held } = meter.month;
-  const ceiling: Limit = { period: "month", source: "ceiling", limit: QUANTITY_MAX, used, held };
+  const ceiling: Limit = { period: "month", source: "ceiling", limit: QUANTITY_MAX, used, held, stranded: 0 };
   const limits = limitsOf(meter);
   return (limits.length > 0 ? limits : [ceiling]).filter(refuses).map((l) => limitDenial(meter, l, facts));
 }
@@ -130,6 +127,8 @@ function limitDenial(of: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
   const whose = l.source === "plan" ? "plan's" : l.source === "cap" ? "account's own" : "counter's";
   const window = gauge ? "" : l.source === "ceiling" ? "" : ` per ${l.period}`;
   const reserved = l.held > 0 ? `, ${l.held} reserved` : "";
+  const stranded =
+    l.stranded > 0 ? ` Of these, ${l.stranded} were lent to a store that was lost and are held until it is accounted for.` : "";
   return {
     code: "limit_exceeded",
     meter,
@@ -142,7 +141,7 @@ function limitDenial(of: MeterFacts, l: Limit, facts: DecisionFacts): Denial {
     requested,
     resetsAt,
     retryable: waits,
-    message: `${meter}: the ${whose} limit is ${counted(l.limit, unit)}${window}; ${l.used} used${reserved}, ${requested} more asked for.`,
+    message: `${meter}: the ${whose} limit is ${counted(l.limit, unit)}${window}; ${l.used} used${reserved}, ${requested} more asked for.${stranded}`,
     remedy: remedyOf(meter, l, resetsAt, facts.account),
   };
 }
@@ -180,6 +179,8 @@ function remedyOf(meter: string, l: Limit, resetsAt: string | null, account: str
 
 function objectDenial({ meter }: MeterFacts, facts: DecisionFacts): Denial {
   const limit = facts.objectCeiling ?? 0;
+  const held = Number(/o(\d+)/.exec(facts.refusals)?.[1] ?? 0);
+  const reserved = held > 0 ? `, ${held} more are reserved,` : "";
   return {
     code: "limit_exceeded",
     meter,
@@ -188,11 +189,11 @@ function objectDenial({ meter }: MeterFacts, facts: DecisionFacts): Denial {
     period: null,
     limit,
     used: facts.objectBefore,
-    reserved: 0,
+    reserved: held,
     requested: facts.objectAfter - facts.objectBefore,
     resetsAt: null,
     retryable: false,
-    message: `${meter}: one object may hold ${limit} bytes; ${facts.object} holds ${facts.objectBefore} and would grow to ${facts.objectAfter}.`,
+    message: `${meter}: one object may hold ${limit} bytes; ${facts.object} holds ${facts.objectBefore}${reserved} and would grow to ${facts.objectAfter}.`,
     remedy: "Delete keys of this object, spread them over several objects, or change to a larger plan.",
   };
 }
@@ -220,11 +221,11 @@ function meterState(meter: MeterFacts, { dayEnd, monthEnd }: DecisionFacts): Met
   const limits = limitsOf(meter).map((l) => ({ ...l, remaining: Math.max(0, l.limit - l.used - l.held) }));
   const binding = limits.sort((a, b) => a.remaining - b.remaining || a.limit - b.limit)[0];
   const period = binding?.period ?? "month";
-  const { used, held } = meter[period];
+  const { used, held, stranded } = meter[period];
   return {
     period: meter.gauge ? null : period,
     used,
-    reserved: held,
+    reserved: held + stranded,
     limit: binding?.limit ?? null,
     remaining: binding?.remaining ?? null,
     resetsAt: meter.gauge ? null : iso(period === "day" ? dayEnd : monthEnd),

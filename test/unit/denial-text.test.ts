@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { composeDecision, type MeterFacts } from "../../src/gate/compose-decision.ts";
 
 const denial = (unit: string, limit: number): string | undefined => {
-  const window = { plan: limit, cap: null, used: 0, held: 0 };
+  const window = { plan: limit, cap: null, used: 0, held: 0, stranded: 0 };
   const meter: MeterFacts = {
     meter: "m",
     unit,

@@ -12,7 +12,7 @@
 -- Answers a list that begins with a status:
 --   1 allowed, 0 denied: header, object level before, after, refusals, answer kept, the leave under which quick.lua may count from here on
 --      or '', the room of each counter joined by commas, then each meter packed, in the order asked (storage last)
---      refusals: p payload, o object ceiling, gN the Nth meter has room that cannot be granted; other refusals are read off its numbers
+--      refusals: p payload, oN object ceiling, N bytes of the object held, gN the Nth meter has room that cannot be granted; others are read off its numbers
 --  -1 load, why (absent, run, turned, catalog, meter, lost), epoch · -2 the object's level is not here, epoch · -3 a grant is used up: as for 0
 --  -4 reservations are due to expire first · -5 the idempotency key may be known to Postgres, epoch
 --  -6 as many idempotency keys as are kept in a day were answered today
@@ -97,7 +97,7 @@ if storing then
   meters[asked] = g
   if growth > 0 then
     if enforced and h[H_OBJECT_CEILING] ~= NONE and ARGV[13] ~= '//' and after + reserved > h[H_OBJECT_CEILING] then
-      refusals, denied = refusals .. 'o', true
+      refusals, denied = refusals .. 'o' .. int(reserved), true
     end
     local top, limited = g[SPENT] + g[HELD] + growth, false
     for at = 0, PERIOD_SLOTS, PERIOD_SLOTS do
@@ -186,7 +186,19 @@ if status == 1 and mode ~= 'p' then
   if #writes > 0 then redis.call('HSET', KEYS[1], unpack(writes)) end
 end
 
--- Keep the answer, in text, about 30 bytes a meter: the day's then the month's plan, cap, used, held.
+-- What of a limit cannot be granted when all that can be was: lent to other lives of the account (layout.ts says the same).
+local function stranded_at(m, at, is_gauge)
+  local first = is_gauge and 0 or at
+  if m[first + MORE] ~= 0 then return 0 end
+  local limit, granted = limit_at(m, at), m[first + GRANTED]
+  if is_gauge then
+    local other = limit_at(m, PERIOD_SLOTS - at)
+    if limit == NONE or (other ~= NONE and other < limit) then limit = other end
+  else granted = granted + m[at + BASE] end
+  return limit == NONE and 0 or math.max(0, limit - granted)
+end
+
+-- Keep the answer, in text, about 30 bytes a meter: the day's then the month's plan, cap, used, held; then what of both is stranded, if any.
 local kept = ''
 if keyed and (status == 1 or (status == 0 and keeps_denial)) then
   local parts = { table.concat({ status, ARGV[11], int(before), int(after), refusals, int(h[H_DAY_END]), int(h[H_MONTH_END]),
@@ -198,6 +210,8 @@ if keyed and (status == 1 or (status == 0 and keeps_denial)) then
       if i > last then used, reserving = m[SPENT], m[HELD] end
       numbers[#numbers + 1] = table.concat({ int(m[at + PLAN]), int(m[at + CAP]), int(used), int(reserving) }, ',')
     end
+    local day, month = stranded_at(m, 0, i > last), stranded_at(m, PERIOD_SLOTS, i > last)
+    if day > 0 or month > 0 then numbers[3] = int(day) .. ',' .. int(month) end
     parts[#parts + 1] = table.concat(numbers, ',')
   end
   kept = ARGV[10] .. table.concat(parts, ';')

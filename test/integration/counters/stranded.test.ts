@@ -42,18 +42,29 @@ it("is shown apart from usage, refused with its reason, and never admitted twice
   expect(await meter()).toMatchObject({ used: 10, stranded: 0 });
   await t.stack.loseRedis();
   // The lost Redis was lent a chunk of 100 and had spent 10.
-  expect(await meter()).toMatchObject({ used: 10, remaining: 990, stranded: 90 });
+  expect(await meter()).toMatchObject({ used: 10, remaining: 900, stranded: 90 });
   expect(await strandedFinding()).toMatchObject({
     state: "warning",
     found: expect.stringContaining(`${account}: 90 of ${METER} until 2026-11-22T00:00:00.000Z`) as string,
   });
   expect(await spendAll()).toBe(LIMIT - 10 - 90);
   const { denials } = await consume(1);
-  expect(denials[0]).toMatchObject({ code: "limit_exceeded", used: 910, limit: LIMIT });
+  expect(denials[0]).toMatchObject({ code: "limit_exceeded", used: 910, reserved: 90, requested: 1, limit: LIMIT });
   expect(denials[0]?.message).toMatch(/90 .*lost/);
   // Nothing of the denied budget is usage.
   await t.engine.rollUp();
   expect(await meter()).toMatchObject({ used: 910, stranded: 90 });
+});
+
+it("is told in a denial, and again under its key: what is used, held and asked for is more than the limit", async () => {
+  await consume(10);
+  await t.stack.loseRedis();
+  const once = () => t.engine.gate.check({ account, usage: { [METER]: 950 }, idempotencyKey: "once" }, t.clock.now());
+  const first = await once();
+  expect(first).toMatchObject({ allowed: false, meters: { [METER]: { used: 10, reserved: 90, remaining: 900 } } });
+  expect(first.denials).toMatchObject([{ used: 10, reserved: 90, requested: 950, limit: LIMIT }]);
+  expect(await once()).toEqual(first);
+  expect((await consume(900)).allowed).toBe(true);
 });
 
 it("is free again when the window ends", async () => {

@@ -118,7 +118,10 @@ describe("reservations", () => {
     const grow = (delta: number) => t.check({ account, ...place, storageBytes: { delta }, mode: "reserve" });
     const first = await grow(600_000_000);
     expect(first.allowed).toBe(true);
-    expect((await grow(400_000_001)).denials).toMatchObject([{ scope: "object", source: "ceiling", limit: 1_000_000_000 }]);
+    const refused = await grow(400_000_001);
+    expect(refused.denials).toMatchObject([{ scope: "object", source: "ceiling", limit: 1_000_000_000, requested: 400_000_001 }]);
+    const { used = 0, reserved = 0, requested = 0 } = refused.denials[0] ?? {};
+    expect(used + reserved + requested).toBe(1_000_000_001);
     expect((await grow(400_000_000)).allowed).toBe(true);
     expect(await t.engine.gate.settle(idOf(first), { storageBytes: { set: 1_000 } }, t.clock.now())).toMatchObject({ exceeded: false });
     const level = (await t.engine.usage(account)).meters.find((m) => m.meter === "state_sqlite_storage_bytes");
