@@ -43,6 +43,8 @@ export interface LoadedAccount {
   now: number;
   /** Until when an idempotency key unknown to Redis may be known to Postgres; 0 where there can be none. */
   keysColdUntil: number;
+  /** The life that was closed here in good order, whose reservations go on in the one that is opened; 0 where none was. */
+  follows: number;
   meters: LoadedMeter[];
   /** What the limits follow from, in words of their own; thresholds that are reached under them are noted with it. */
   limits: string;
@@ -85,8 +87,8 @@ export interface Counters {
   /** Ends reservations that are due, at most 500; answers how many, −1 when the account is not loaded. */
   expire(account: string, now: number, rememberedUntil: number): Promise<number>;
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
-  /** Ends an epoch that has nothing unbooked and nothing held; false when it has, or has changed since `changes` was read. */
-  close(account: string, epoch: number, changes: number): Promise<boolean>;
+  /** Ends an epoch that has nothing unbooked and nothing lent; false when it has, or has changed since `changes` was read. */
+  close(account: string, epoch: number, changes: number, now: number): Promise<boolean>;
   /** The epoch that was closed in good order before, where none has been opened since; else 0. And its `keysColdUntil`. */
   closed(account: string): Promise<{ epoch: number; keysColdUntil: number }>;
   /** What changes with everything that is counted of the account, and with the incarnation of the server that holds it. */
@@ -123,8 +125,9 @@ export function createCounters(redis: RedisServers, prefix: string, hot: HotAcco
       const reply: unknown = await runScript(redis, GRANT, [keys.state(account)], (runId) => [runId, epoch, limitsVersion, ...args]);
       return Number(reply) === 1;
     },
-    close: async (account, epoch, changes) => {
-      const reply: unknown = await runScript(redis, CLOSE, [keys.state(account)], (runId) => [runId, epoch, changes]);
+    close: async (account, epoch, changes, now) => {
+      const closeKeys = [keys.state(account), keys.reservations(account), keys.expiries(account)];
+      const reply: unknown = await runScript(redis, CLOSE, closeKeys, (runId) => [runId, epoch, changes, now]);
       return Number(reply) === 1;
     },
     closed: async (account) => {
@@ -153,6 +156,7 @@ const loadKeys = (keys: KeySpace, account: string): string[] => [
   keys.leases(account),
   keys.crossings(account),
   keys.dirtyOf(account),
+  keys.reservations(account),
 ];
 
 function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: number): (string | number)[] {
@@ -176,6 +180,7 @@ function loadArgs(runId: string, a: LoadedAccount, kind: string, replaces: numbe
     a.now,
     a.keysColdUntil,
     ...meters,
+    a.follows,
     a.account,
     a.limits,
   ];

@@ -42,7 +42,7 @@ export type SettleReply =
   | { status: "load"; reason: LoadCause; epoch: number }
   /** The object's level is not in Redis, and Postgres may have one. */
   | { status: "object"; object: string }
-  | { status: "unknown" | "expired" | "otherwise" | "meter" | "full" | "level" };
+  | { status: "unknown" | "expired" | "lost" | "otherwise" | "meter" | "full" | "level" };
 
 export const settleKeys = (keys: KeySpace, { account, hour }: Ending): string[] => [
   keys.state(account),
@@ -63,9 +63,10 @@ export function settleArgs(runId: string, e: Ending): (string | number)[] {
   return [runId, e.now, e.hour, e.account, e.source, e.id, e.action, e.keptUntil, ...storage, ...level, e.usage === null ? 0 : 1, ...usage];
 }
 
-const NOT_ENDED: Record<number, "unknown" | "expired" | "otherwise" | "meter" | "full" | "level"> = {
+const NOT_ENDED: Record<number, "unknown" | "expired" | "lost" | "otherwise" | "meter" | "full" | "level"> = {
   [-2]: "unknown",
   [-3]: "expired",
+  [-9]: "lost",
   [-4]: "otherwise",
   [-5]: "meter",
   [-6]: "full",

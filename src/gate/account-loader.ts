@@ -137,7 +137,7 @@ export class AccountLoader {
     if (!present || present.header.dirty) return;
     const { epoch, changes } = present.header;
     if (counters.branches.isHot(account) && !(await this.#isBookedAtBranches(account, now))) return;
-    if (await counters.close(account, epoch, changes)) await sealEpoch(db, account, epoch, now);
+    if (await counters.close(account, epoch, changes, now)) await sealEpoch(db, account, epoch, now);
   }
 
   /** What branches spent since the account was read raises its changes, and keeps it from being closed. */
@@ -194,10 +194,10 @@ export class AccountLoader {
         found = (await existingInLife(db, account, now)).account;
         continue;
       }
-      // After a life that was closed in good order Redis has its keys: none need be looked up in Postgres.
+      // After a life that was closed in good order Redis has its keys, none of which need be looked up in Postgres, and what was reserved in it.
       const loaded = {
         ...(await readLoaded(this.#stores, found, now, epoch)),
-        ...(isBooked ? { keysColdUntil: closed.keysColdUntil } : {}),
+        ...(isBooked ? { keysColdUntil: closed.keysColdUntil, follows: closed.epoch } : {}),
       };
       const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
       this.#recalled.forget(account);

@@ -73,6 +73,7 @@ export async function readLoaded({ db, catalog }: LoadedFrom, account: Account, 
     now,
     // An account's first life has answered no key yet; a later one may have lost some.
     keysColdUntil: epoch > 1 ? now + KEYS_KEPT_MS : 0,
+    follows: 0,
     meters,
     limits: limitSourcesText({ catalogVersion: version, plan: account.plan, caps }),
   };

@@ -66,7 +66,9 @@ export async function endReservation(
       case "unknown":
         throw await lostOrUnknown(stores, account, id, now);
       case "expired":
-        throw expired(id);
+        throw ended(`Reservation ${id} has expired: what it held has returned`);
+      case "lost":
+        throw lost(id);
       case "otherwise":
         throw new WeirError("conflict", `Reservation ${id} was ${action === "settle" ? "released" : "settled"} already.`);
       case "ended":
@@ -102,15 +104,14 @@ async function settleNow(stores: GateStores, ending: Ending): Promise<SettleRepl
   return reply;
 }
 
-const expired = (id: string): WeirError =>
-  new WeirError(
-    "reservation_expired",
-    `Reservation ${id} has expired: what it held has returned, nothing was counted. Reserve again, or report what happened as an event.`,
-  );
+const ended = (how: string): WeirError =>
+  new WeirError("reservation_expired", `${how}, and nothing was counted. Reserve again, or report what happened as an event.`);
+
+const lost = (id: string): WeirError => ended(`Reservation ${id} is not held any more: it has expired, or the store that held it was lost`);
 
 /** An id of a well-formed shape that nothing is known of: its hold went with a lost store, or it was forgotten after a day. */
 async function lostOrUnknown({ db }: GateStores, account: string, id: string, now: number): Promise<WeirError> {
-  return (await findAccount(db, account, now)) ? expired(id) : notFound(`Reservation ${id}`);
+  return (await findAccount(db, account, now)) ? lost(id) : notFound(`Reservation ${id}`);
 }
 
 function keepCopy({ unbooked, objectRequests, storageMeter }: GateStores, { account, source, now }: Ending, ended: Ended): void {

@@ -116,10 +116,12 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
     },
   },
   reservation_expired: {
-    meaning: "The reservation's `ttlSeconds` were over before it was settled. What it held went back to the account, once.",
+    meaning:
+      "The reservation's `ttlSeconds` were over before it was settled: what it held went back to the account, once. Or the store that held it was lost.",
     causes: [
       "The work took longer than the reservation was made for (60 seconds unless told, 3,600 at most).",
       "The process stood still between the two calls.",
+      "Redis lost its memory meanwhile. After an orderly restart reservations go on.",
     ],
     steps: [
       "Reserve again before the work is done again.",

@@ -68,13 +68,14 @@ export async function presentEpoch(db: Db, account: string): Promise<number> {
 /** Frees what an epoch was granted and did not spend. Only for an epoch that can spend no more and is booked to the last unit. */
 export async function sealEpoch(db: Db, account: string, epoch: number, now: number): Promise<void> {
   await reachPostgres(
-    db
-      .updateTable("grants")
-      .set({ sealed_at: iso(now) })
-      .where("account", "=", account)
-      .where("epoch", "=", BigInt(epoch))
-      .where("sealed_at", "is", null)
-      .execute(),
+    sql`
+      with sealed as (
+        update grants set sealed_at = ${iso(now)}::timestamptz where account = ${account} and epoch = ${epoch} and sealed_at is null
+      )
+      -- A level that was granted and not reached is free again too: of 50 MB more at each restart nobody could store anything in the end.
+      update level_grants g
+      set top = least(g.top, (select coalesce(sum(o.bytes), 0) from object_levels o where o.account = g.account and o.meter = g.meter))
+      where g.account = ${account} and g.epoch = ${epoch}`.execute(db),
   );
 }
 

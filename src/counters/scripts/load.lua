@@ -1,11 +1,11 @@
 -- Installs what Postgres says of an account: a new epoch, or newer windows, limits and sums for the present one.
--- KEYS  1 state  2 objects  3 changed objects  4 expiries  5 leases  6 crossings  7 dirty
+-- KEYS  1 state  2 objects  3 changed objects  4 expiries  5 leases  6 crossings  7 dirty  8 reservations
 -- ARGV  1 run id  2 kind: open | refresh  3 the epoch of this run that an open may replace, or 0  4 meters named
 --       5 epoch  6 limits version  7 catalogue version  8 foreign seq  9 day start  10 day end  11 month start  12 month end
 --      13 object ceiling  14 payload ceiling  15 Postgres has objects: 1 | 0  16 now ms
 --      17 until when an unknown idempotency key is looked up in Postgres, ms; 0 where there can be none
 --      then by meter: name, gauge 1 | 0, level, and for day, then month: plan limit, cap, base, lowest threshold
---      at the end: account, what its limits follow from (any text)
+--      at the end: the epoch that was closed here in good order and whose reservations go on, or 0; account; what its limits follow from (any text)
 -- Answers {1, epoch} when installed; {0, epoch} when the state is already newer or of another epoch (nothing changed).
 local run, kind, now = ARGV[1], ARGV[2], tonumber(ARGV[16])
 local new = {}
@@ -16,12 +16,25 @@ local same_run = packed and run_of(packed) == run
 local before = packed and unpack_header(packed)
 
 local opening = kind == 'open'
+local holds = {}
 if opening then
   if same_run and h[H_EPOCH] ~= tonumber(ARGV[3]) then return { 0, int(h[H_EPOCH]) } end
+  if ARGV[#ARGV - 2] ~= '0' then holds = open_holds(KEYS[8], KEYS[4], ARGV[#ARGV - 2], now) or {} end
+  local levels = {}
+  for _, hold in ipairs(holds) do
+    local object = hold[2][10]
+    if hold[2][9] ~= '' then levels[object] = redis.call('HGET', KEYS[2], object) end
+  end
   -- What another incarnation left here was booked before this epoch was opened; its object levels come again from Postgres.
   -- Leases of the last epoch stand against what Postgres lent to that one; it knows them too.
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[5])
-  -- Reservations of the last epoch hold nothing here; the earliest tells when they are to be cleared away.
+  -- After a good end a level is here what it is in Postgres, and says besides what is held of the object.
+  for object, level in pairs(levels) do redis.call('HSET', KEYS[2], object, level) end
+  for _, hold in ipairs(holds) do
+    hold[2][2] = ARGV[5]
+    redis.call('HSET', KEYS[8], hold[1], table.concat(hold[2], '|', 1, 10))
+  end
+  -- Reservations of an epoch that was lost hold nothing here; the earliest tells when they are to be cleared away.
   local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
   h = { new[1], 0, 0, new[4], new[5], new[6], new[7], new[8], NONE, NONE, 0, packed and h[H_CHANGES] + 1 or new[1] * 1e9, 0, 0,
     tonumber(ARGV[15]), first[2] and tonumber(first[2]) or NONE, tonumber(ARGV[17]) }
@@ -108,6 +121,7 @@ if before and (opening or turned[0] or turned[PERIOD_SLOTS] or (newer_limits and
   end
 end
 
+local held = held_by_meter(holds, h)
 local writes, gauges, counters, marked = {}, {}, {}, {}
 local rooms = not opening and redis.call('HGET', KEYS[1], 'q') or ''
 at_arg = 18
@@ -120,6 +134,7 @@ for _ = 1, tonumber(ARGV[4]) do
     set_limits(m, arg)
     m[MARK] = gauge_mark(arg)
   end
+  if held[name] then m[HELD], m[PERIOD_SLOTS + HELD] = m[HELD] + held[name][0], m[PERIOD_SLOTS + HELD] + held[name][PERIOD_SLOTS] end
   writes[#writes + 1] = 'm:' .. name
   writes[#writes + 1] = pack_meter(m)
   rooms = with_room(rooms, m)

@@ -110,6 +110,42 @@ local function reservation_parts(text)
   return parts
 end
 
+-- Reservations of an epoch that hold something still, each {id, parts}; nil where there are more than can be gone through at once. Those that
+-- have ended are kept among the expiries too, for a day: none of them is read before its last hour.
+local HOLDS_MAX, HOLD_MS_MAX = 2000, 3600000
+local function open_holds(reservations_key, expiries_key, epoch, now)
+  local ids = redis.call('ZRANGEBYSCORE', expiries_key, '-inf', int(now + HOLD_MS_MAX), 'LIMIT', 0, HOLDS_MAX + 1)
+  if #ids > HOLDS_MAX then return nil end
+  local holds = {}
+  for _, id in ipairs(ids) do
+    local r = reservation_parts(redis.call('HGET', reservations_key, id) or '')
+    if r[1] == 'held' and r[2] == epoch then holds[#holds + 1] = { id, r } end
+  end
+  return holds
+end
+
+-- What they hold of each meter: by the day's and the month's offset, in windows that are the header's; of a gauge at the first.
+local function held_by_meter(holds, h)
+  local held = {}
+  local function add(name, at, quantity)
+    if not held[name] then held[name] = { [0] = 0, [PERIOD_SLOTS] = 0 } end
+    held[name][at] = held[name][at] + quantity
+  end
+  for _, hold in ipairs(holds) do
+    local r = hold[2]
+    for _, part in ipairs(r[8] ~= '' and split(r[8], ';') or {}) do
+      local pair = split(part, ',')
+      if tonumber(r[4]) == h[H_DAY] then add(pair[1], 0, tonumber(pair[2])) end
+      if tonumber(r[5]) == h[H_MONTH] then add(pair[1], PERIOD_SLOTS, tonumber(pair[2])) end
+    end
+    if r[9] ~= '' then
+      local storage = split(r[9], ',')
+      add(storage[1], 0, tonumber(storage[4]))
+    end
+  end
+  return held
+end
+
 -- The bucket that usage at `now` is booked in: its hour, cut where a window starts inside it, so that a bucket lies in one window.
 local function bucket_at(h, hour)
   return math.max(hour, h[H_DAY], h[H_MONTH])

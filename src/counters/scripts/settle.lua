@@ -7,7 +7,7 @@
 -- Answers a list that begins with a status:
 --   1 ended now, 2 ended so before: exceeded 1 | 0, header, bucket, label, object, level before, after, usage "meter,quantity;…", gauge packed or ''
 --  -1 load, why, epoch · -2 unknown id · -3 expired · -4 ended the other way before · -5 a meter is not loaded · -6 a counter is full
---  -7 the object's level is not here: object · -8 the level would pass 2^53
+--  -7 the object's level is not here: object · -8 the level would pass 2^53 · -9 the life it was held in was lost
 local run, now, hour, id, action = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[6], ARGV[7]
 local packed = redis.call('HGET', KEYS[1], 'h')
 if not packed then return { -1, 'absent', '0' } end
@@ -24,7 +24,8 @@ if r[1] ~= 'held' then
   if r[1] ~= action then return { -4 } end
   return { 2, r[2], packed, '0', '', '', '0', '0', r[3], '' }
 end
-if tonumber(r[2]) ~= h[H_EPOCH] or now >= tonumber(r[3]) then return { -3 } end
+if now >= tonumber(r[3]) then return { -3 } end
+if tonumber(r[2]) ~= h[H_EPOCH] then return { -9 } end
 
 -- Gather: what was held, what is to be counted.
 local held, counted, order = {}, {}, {}

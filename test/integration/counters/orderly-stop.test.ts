@@ -38,6 +38,63 @@ it("an account that a stopped process had opened is loaded by another without a 
   expect(await recalls()).toBe(before);
 });
 
+const GB = 1_000_000_000;
+/** Requests a day on the Free plan. A cap would have the account loaded by who sets it, and it is closed by who loaded it. */
+const LIMIT = 100_000;
+const METERS = { requests: "state_requests", bytes: "state_sqlite_storage_bytes" };
+const figures = async (account: string, name: string) => {
+  const { used: spent, reserved, remaining, stranded } = (await t.engine.usage(account)).meters.find(({ meter }) => meter === name) ?? {};
+  return { used: spent, reserved, remaining, stranded };
+};
+
+/** 10 requests and 100 bytes used, and a reservation of 200 requests and the rest of an object's ceiling, by a process that has stopped since. */
+async function reservedBeforeStop() {
+  const [other, account] = [await t.another(), await t.newAccount("free")];
+  const place = { account, service: "s", namespace: "Room", object: "a|b" };
+  await other.gate.check({ ...place, usage: { [METERS.requests]: 10 }, storageBytes: { set: 100 } }, t.clock.now());
+  const held = { usage: { [METERS.requests]: 200 }, storageBytes: { delta: GB - 100 }, mode: "reserve" as const, ttlSeconds: 1_800 };
+  const { reservation } = await other.gate.check({ ...place, ...held }, t.clock.now());
+  await other.close();
+  return { account, place, id: reservation?.id ?? "" };
+}
+
+it("what a stopped process had reserved is held on, of the account and of the object, and settled once", async () => {
+  const { account, place, id } = await reservedBeforeStop();
+  const ask = async (quantity: number) => (await t.check({ account, usage: { [METERS.requests]: quantity } })).allowed;
+  expect(await ask(LIMIT - 209)).toBe(false);
+  expect(await ask(LIMIT - 210)).toBe(true);
+  expect(await figures(account, METERS.requests)).toEqual({ used: LIMIT - 200, reserved: 200, remaining: 0, stranded: 0 });
+  expect(await figures(account, METERS.bytes)).toEqual({ used: 100, reserved: GB - 100, remaining: 4 * GB, stranded: 0 });
+  const { denials } = await t.check({ ...place, storageBytes: { delta: 1 } });
+  expect(denials).toMatchObject([{ scope: "object", used: 100, reserved: GB - 100, requested: 1 }]);
+  const settled = await t.engine.gate.settle(id, {}, t.clock.now());
+  expect(settled).toMatchObject({ status: "settled", exceeded: false, usage: { [METERS.requests]: 200 } });
+  expect(await t.engine.gate.settle(id, {}, t.clock.now())).toEqual(settled);
+  await t.engine.rollUp();
+  expect(await figures(account, METERS.requests)).toEqual({ used: LIMIT, reserved: 0, remaining: 0, stranded: 0 });
+  expect(await figures(account, METERS.bytes)).toEqual({ used: GB, reserved: 0, remaining: 4 * GB, stranded: 0 });
+});
+
+it("what a stopped process had reserved returns once its time is up", async () => {
+  const { account, place, id } = await reservedBeforeStop();
+  expect(await figures(account, METERS.requests)).toMatchObject({ reserved: 200 });
+  t.clock.advance(1_800_000);
+  expect(await figures(account, METERS.requests)).toEqual({ used: 10, reserved: 0, remaining: LIMIT - 10, stranded: 0 });
+  expect(await figures(account, METERS.bytes)).toEqual({ used: 100, reserved: 0, remaining: 5 * GB - 100, stranded: 0 });
+  expect((await t.check({ ...place, storageBytes: { delta: GB - 100 } })).allowed).toBe(true);
+  await expect(t.engine.gate.settle(id, {}, t.clock.now())).rejects.toMatchObject({ code: "reservation_expired" });
+});
+
+it("a level that was granted and not reached is free again, however often processes stop", async () => {
+  const account = await t.newAccount("free");
+  for (let stops = 0; stops < 3; stops++) {
+    const other = await t.another();
+    await other.gate.check({ account, storageBytes: { delta: 1 } }, t.clock.now());
+    await other.close();
+  }
+  expect(await figures(account, METERS.bytes)).toEqual({ used: 3, reserved: 0, remaining: 5 * GB - 3, stranded: 0 });
+});
+
 it("an account that was lost after that is not taken for one that was closed", async () => {
   const [first, account] = [await t.another(), await t.newAccount()];
   await first.gate.check({ account, usage: { log_events: 1 } }, t.clock.now());
