@@ -1,6 +1,7 @@
 import type { CheckRequest } from "../../src/gate/check-request.ts";
 import type { Engine } from "../../src/engine.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
+import { isUnavailable } from "../../src/kernel/errors.ts";
 import type { Redis } from "ioredis";
 
 /** Checks under way at once while something is loaded: Postgres serves ten statements at a time, the others must find one waiting. */
@@ -11,6 +12,20 @@ export const REDIS_BYTES = { account: 8_000, object: 200 } as const;
 
 /** Objects that are measured. */
 export const STORING = { service: "api", namespace: "Room" } as const;
+
+/** How often a check is asked again that a store did not answer in time: a million are loaded, and once Postgres' disk stood still for 12 seconds. */
+const AGAIN_MAX = 5;
+
+/** The same for what is loaded and not measured: a store that is late is asked again. */
+export async function loaded(engine: Engine, request: CheckRequest): Promise<void> {
+  for (let again = 0; ; again++) {
+    try {
+      return await allowed(engine, request);
+    } catch (error) {
+      if (again === AGAIN_MAX || !isUnavailable(error)) throw error;
+    }
+  }
+}
 
 /** A check that has to be allowed: a denial does less than an allowed check, and would pass for a faster one. */
 export async function allowed(engine: Engine, request: CheckRequest): Promise<void> {

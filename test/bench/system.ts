@@ -6,7 +6,7 @@ import { monotonicMs, sleep, systemClock } from "../../src/kernel/clock.ts";
 import { seededRandom } from "../../src/replay/random.ts";
 import { accountNames, makeAccounts, USAGE } from "./accounts.ts";
 import type { Bench } from "./bench.ts";
-import { allowed, inAnyOrder, storing, weighed } from "./loading.ts";
+import { inAnyOrder, loaded, storing, weighed } from "./loading.ts";
 
 /** The account that has all the objects. */
 export const BIG = "big";
@@ -50,8 +50,8 @@ export async function loadSystem(
     bench.say(`${count} ${what} loaded and booked in ${seconds(begun)} s`);
     return { bytes, perSecond: (count * 1_000) / (monotonicMs() - begun) };
   };
-  const ofAccounts = await load("accounts", accounts, (i) => allowed(engine, use(names[i] ?? "")));
-  const ofObjects = await load("objects", objects, (i) => allowed(engine, storing(BIG, i, 1_000)));
+  const ofAccounts = await load("accounts", accounts, (i) => loaded(engine, use(names[i] ?? "")));
+  const ofObjects = await load("objects", objects, (i) => loaded(engine, storing(BIG, i, 1_000)));
   const random = seededRandom(1);
   return {
     engine,
