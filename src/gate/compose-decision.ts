@@ -103,11 +103,9 @@ function limitsOf({ day, month, gauge }: MeterFacts): Limit[] {
     if (plan !== null) limits.push({ period, source: "plan", limit: plan, used, held, stranded });
     if (cap !== null) limits.push({ period, source: "cap", limit: cap, used, held, stranded });
   }
-  // Both windows of a gauge show one level: a plan and a cap of one value are still two limits, two caps are the tighter one.
+  // Both windows of a gauge show one level: its plan's limit stands in both and is one; two caps of different values are two.
   return gauge
-    ? limits.filter(
-        (l) => !limits.some((o) => o !== l && o.source === l.source && (o.limit < l.limit || (o.limit === l.limit && o.period < l.period))),
-      )
+    ? limits.filter((l) => !limits.some((o) => o !== l && o.source === l.source && o.limit === l.limit && o.period < l.period))
     : limits;
 }
 

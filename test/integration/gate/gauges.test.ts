@@ -47,6 +47,20 @@ describe("storage", () => {
     expect((await at(account, "o5", { set: 1 })).allowed).toBe(true);
   });
 
+  it("names every cap that refuses", async () => {
+    const account = await t.newAccount();
+    await t.cap(account, METER, "day", 500);
+    await t.cap(account, METER, "month", 800);
+    const over = (delta: number) => at(account, "a", { delta }).then(({ denials }) => denials.map(({ source, limit }) => [source, limit]));
+    expect(await over(501)).toEqual([["cap", 500]]);
+    expect(await over(801)).toEqual([
+      ["cap", 500],
+      ["cap", 800],
+    ]);
+    await t.cap(account, METER, "month", 500);
+    expect(await over(501)).toEqual([["cap", 500]]);
+  });
+
   it("never passes the account's limit through losses of Redis", async () => {
     const account = await t.newAccount("free");
     await t.cap(account, METER, "month", 10_000);
