@@ -66,9 +66,8 @@ export async function endReservation(
       case "unknown":
         throw await lostOrUnknown(stores, account, id, now);
       case "expired":
-        throw ended(`Reservation ${id} has expired: what it held has returned`);
       case "lost":
-        throw lost(id);
+        throw gone(id, reply.status);
       case "otherwise":
         throw new WeirError("conflict", `Reservation ${id} was ${action === "settle" ? "released" : "settled"} already.`);
       case "ended":
@@ -104,14 +103,20 @@ async function settleNow(stores: GateStores, ending: Ending): Promise<SettleRepl
   return reply;
 }
 
-const ended = (how: string): WeirError =>
-  new WeirError("reservation_expired", `${how}, and nothing was counted. Reserve again, or report what happened as an event.`);
+const HOW = {
+  expired: "has expired: what it held has returned",
+  lost: "is not held any more: it has expired, or the store that held it was lost",
+} as const;
 
-const lost = (id: string): WeirError => ended(`Reservation ${id} is not held any more: it has expired, or the store that held it was lost`);
+const gone = (id: string, how: keyof typeof HOW): WeirError =>
+  new WeirError(
+    "reservation_expired",
+    `Reservation ${id} ${HOW[how]}, and nothing was counted. Reserve again, or report what happened as an event.`,
+  );
 
 /** An id of a well-formed shape that nothing is known of: its hold went with a lost store, or it was forgotten after a day. */
 async function lostOrUnknown({ db }: GateStores, account: string, id: string, now: number): Promise<WeirError> {
-  return (await findAccount(db, account, now)) ? lost(id) : notFound(`Reservation ${id}`);
+  return (await findAccount(db, account, now)) ? gone(id, "lost") : notFound(`Reservation ${id}`);
 }
 
 function keepCopy({ unbooked, objectRequests, storageMeter }: GateStores, { account, source, now }: Ending, ended: Ended): void {
