@@ -41,11 +41,7 @@ export async function endReservation(
     id,
     action,
     keptUntil: now + ENDING_KEPT_MS,
-    storage: !storageBytes
-      ? null
-      : "set" in storageBytes
-        ? { kind: "set", bytes: storageBytes.set }
-        : { kind: "delta", bytes: storageBytes.delta },
+    storage: storageBytes ? storageOf(storageBytes) : null,
     storageMeter: stores.storageMeter,
     bookedLevel: null,
     usage: usage ? countersOf(stores.catalog.catalog, usage) : null,
@@ -83,6 +79,9 @@ export async function endReservation(
   }
   throw unavailable("A steady view of the account");
 }
+
+const storageOf = (told: NonNullable<SettleRequest["storageBytes"]>): NonNullable<Ending["storage"]> =>
+  "set" in told ? { kind: "set", bytes: told.set } : { kind: "delta", bytes: told.delta };
 
 /** What of a settlement cannot be counted, and why. */
 const UNCOUNTABLE = {
