@@ -10,7 +10,8 @@ const BOOK_USAGE = loadQuery("book-usage");
 const BOOK_LEVELS = loadQuery("book-object-levels");
 const BOOK_GAUGES = loadQuery("book-gauges");
 
-const knownPartitions = new Set<string>();
+/** Months that are known to have their partition, of each database: of two in one process the second kept a year of rows in its default partition. */
+const knownPartitions = new WeakMap<Db, Set<string>>();
 
 /** An account's foreign_seq as it stood when its usage was booked; where it rose by that, the present epoch must be told of new sums. */
 export interface BookedAccount {
@@ -114,13 +115,14 @@ export async function forgetKeys(db: Db, before: number, limit: number): Promise
   return Number(numAffectedRows ?? 0n);
 }
 
-/** Makes the monthly partitions that hold `times`, once a process. */
+/** Makes the monthly partitions that hold `times`, each once. */
 export async function ensurePartitions(db: Db, times: readonly number[]): Promise<void> {
+  const known = knownPartitions.get(db) ?? new Set();
+  knownPartitions.set(db, known);
   for (const month of new Set(times.map((t) => iso(t).slice(0, 7)))) {
-    const key = `${month}`;
-    if (knownPartitions.has(key)) continue;
+    if (known.has(month)) continue;
     await reachPostgres(sql`select weir_ensure_partition(${`${month}-01T00:00:00Z`}::timestamptz)`.execute(db));
-    knownPartitions.add(key);
+    known.add(month);
   }
 }
 
