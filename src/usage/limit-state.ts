@@ -11,22 +11,14 @@ export interface LimitFigures {
   state: LimitState;
 }
 
-/** What stands against a limit. Stranded budget is shown on its own, and is nobody's to spend. */
-export interface Against {
-  used: number;
-  reserved: number;
-  stranded: number;
+/** `warning` from the notify threshold on, `exceeded` once `used + reserved ≥ limit`. */
+export function limitFigures(used: number, reserved: number, limit: number | null, notifyAtPercent: number): LimitFigures {
+  const remaining = limit === null ? null : Math.max(0, limit - used - reserved);
+  return { used, reserved, limit, remaining, percent: percentOf(used, limit), state: stateOf(used, reserved, limit, notifyAtPercent) };
 }
 
-/** `warning` from the notify threshold on, `exceeded` once nothing remains. */
-export function limitFigures({ used, reserved, stranded }: Against, limit: number | null, notifyAtPercent: number): LimitFigures {
-  const taken = reserved + stranded;
-  const remaining = limit === null ? null : Math.max(0, limit - used - taken);
-  return { used, reserved, limit, remaining, percent: percentOf(used, limit), state: stateOf(used, taken, limit, notifyAtPercent) };
-}
-
-function stateOf(used: number, taken: number, limit: number | null, notifyAtPercent: number): LimitState {
+function stateOf(used: number, reserved: number, limit: number | null, notifyAtPercent: number): LimitState {
   if (limit === null) return "ok";
-  if (used + taken >= limit) return "exceeded";
+  if (used + reserved >= limit) return "exceeded";
   return used >= thresholdOf(limit, notifyAtPercent) ? "warning" : "ok";
 }

@@ -193,10 +193,8 @@ function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], 
   const used = counters?.[period].used ?? 0;
   const held = heldIn(view, meter.name, period);
   const cap = binding?.source === "cap" ? view.caps.find((c) => c.meter === meter.name && c.period === binding.period) : undefined;
+  const figures = limitFigures(used, held, binding?.limit ?? null, cap?.notifyAtPercent ?? DEFAULT_NOTIFY_PERCENT);
   const gauge = meter.kind === "gauge";
-  const stranded = strandedIn(view, meter.name, gauge ? "level" : period);
-  const against = { used, reserved: held, stranded };
-  const figures = limitFigures(against, binding?.limit ?? null, cap?.notifyAtPercent ?? DEFAULT_NOTIFY_PERCENT);
   const rate = recentRate(recent, view.windows[period], view.account.createdAt, now);
   const projected = gauge ? null : projectedExhaustion(rate, figures.remaining, view.windows[period], now);
   return {
@@ -208,15 +206,13 @@ function meterReport(meter: Meter, view: View, recent: readonly RecentBucket[], 
     source: binding?.source ?? null,
     resetsAt: gauge ? null : iso(view.windows[period].end),
     projectedExhaustionAt: projected === null ? null : iso(projected),
-    stranded,
+    stranded: view.stranded.get(meter.name)?.[gauge ? "level" : period] ?? 0,
   };
 }
 
 /** Held by reservations and leases, whichever life of the account lent them. */
 const heldIn = ({ snapshot, lentElsewhere: lent }: View, meter: string, period: Period): number =>
   (snapshot.meters.get(meter)?.[period].held ?? 0) + (lent.get(meter)?.[period] ?? 0);
-
-const strandedIn = ({ stranded }: View, meter: string, of: Period | "level"): number => stranded.get(meter)?.[of] ?? 0;
 
 interface BindingLimit {
   period: Period;
@@ -244,13 +240,12 @@ function bindingLimit(counters: MeterCounters, credited: boolean): BindingLimit 
 
 function capReport(cap: Cap, view: View): CapReport {
   const counters = view.snapshot.meters.get(cap.meter)?.[cap.period];
-  const against = {
-    used: counters?.used ?? 0,
-    reserved: heldIn(view, cap.meter, cap.period),
-    // A meter is stranded by window, or by level where it is a gauge.
-    stranded: strandedIn(view, cap.meter, cap.period) + strandedIn(view, cap.meter, "level"),
-  };
-  const { used, reserved, remaining, percent, state } = limitFigures(against, cap.capValue, cap.notifyAtPercent);
+  const { used, reserved, remaining, percent, state } = limitFigures(
+    counters?.used ?? 0,
+    heldIn(view, cap.meter, cap.period),
+    cap.capValue,
+    cap.notifyAtPercent,
+  );
   const window = view.windows[cap.period];
   return {
     meter: cap.meter,

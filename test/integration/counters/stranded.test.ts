@@ -42,7 +42,7 @@ it("is shown apart from usage, refused with its reason, and never admitted twice
   expect(await meter()).toMatchObject({ used: 10, stranded: 0 });
   await t.stack.loseRedis();
   // The lost Redis was lent a chunk of 100 and had spent 10.
-  expect(await meter()).toMatchObject({ used: 10, remaining: 900, stranded: 90 });
+  expect(await meter()).toMatchObject({ used: 10, remaining: 990, stranded: 90 });
   expect(await strandedFinding()).toMatchObject({
     state: "warning",
     found: expect.stringContaining(`${account}: 90 of ${METER} until 2026-11-22T00:00:00.000Z`) as string,

@@ -7,13 +7,13 @@ import { createTestStack } from "../../support/stack.ts";
 test("a month gets its partition in each database of a process", async () => {
   for (let databases = 0; databases < 2; databases++) {
     const stack = await createTestStack();
-    const { db, close } = openPostgres(stack.databaseUrl);
+    const postgres = openPostgres(stack.databaseUrl);
     try {
-      await ensurePartitions(db, [Date.parse("2031-07-15T00:00:00.000Z")]);
-      const { rows } = await sql<{ found: boolean }>`select to_regclass('usage_buckets_203107') is not null as found`.execute(db);
+      await ensurePartitions(postgres.db, [Date.parse("2031-07-15T00:00:00.000Z")]);
+      const { rows } = await sql<{ found: boolean }>`select to_regclass('usage_buckets_203107') is not null as found`.execute(postgres.db);
       expect(rows).toEqual([{ found: true }]);
     } finally {
-      await close();
+      await postgres.close();
       await stack.stop();
     }
   }
