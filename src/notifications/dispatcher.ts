@@ -104,8 +104,8 @@ export class Dispatcher {
   /** What was said in one moment arrives in the order in which it was said: an operation that jumps over two thresholds tells of 80 % first. */
   #inTurn(claimed: ClaimedWebhook): Promise<void> {
     const moment = `${claimed.account}/${claimed.webhook}/${claimed.createdAt}`;
-    const before = this.#turns.get(moment);
-    const delivery = before ? before.then(() => this.#deliver(claimed)) : this.#deliver(claimed);
+    const before = this.#turns.get(moment) ?? Promise.resolve();
+    const delivery = before.then(() => this.#deliver(claimed));
     const turn = delivery
       .catch(() => {})
       .then(() => {

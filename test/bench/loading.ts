@@ -13,7 +13,7 @@ export const REDIS_BYTES = { account: 8_000, object: 200 } as const;
 /** Objects that are measured. */
 export const STORING = { service: "api", namespace: "Room" } as const;
 
-/** How often a check is asked again that a store did not answer in time: a million are loaded, and once Postgres' disk stood still for 12 seconds. */
+/** How often a check is asked again that a store did not answer in time: of a million that were loaded beside other work, one took over 12 seconds. */
 const AGAIN_MAX = 5;
 
 /** The same for what is loaded and not measured: a store that is late is asked again. */

@@ -57,13 +57,13 @@ export function checkRoutes(app: App, engine: Engine): void {
   });
 }
 
-/** Somebody else's account does not exist, and stops no other check of the batch. Throws `not_found` where the batch names no other. */
+/** Somebody else's account does not exist, and stops no other check of the batch. Throws `not_found` where every check names one. */
 function ownOrErrors(request: FastifyRequest, checks: readonly Given[]): Given[] {
   const { account: own } = principalOf(request);
-  if (own === null) return [...checks];
-  const [foreign] = checks.filter((check): check is CheckRequest => !(check instanceof WeirError) && check.account !== own);
-  if (foreign && !checks.some((check) => !(check instanceof WeirError) && check.account === own)) ownAccount(request, foreign.account);
-  return checks.map((check) => (check instanceof WeirError || check.account === own ? check : notFound(`Account ${check.account}`)));
+  const isOwn = (check: Given): boolean => own === null || check instanceof WeirError || check.account === own;
+  const [first] = checks;
+  if (first && !(first instanceof WeirError) && !checks.some(isOwn)) ownAccount(request, first.account);
+  return checks.map((check) => (check instanceof WeirError || isOwn(check) ? check : notFound(`Account ${check.account}`)));
 }
 
 /** Takes a body that is plainly right at once, and leaves every other to the schema, which says what is wrong. */
