@@ -70,6 +70,14 @@ export interface Snapshot {
   meters: Map<string, MeterCounters>;
 }
 
+export interface ClosedLife {
+  /** 0 where there is none. */
+  epoch: number;
+  keysColdUntil: number;
+  /** Reservations held something of it. */
+  holds: boolean;
+}
+
 /** Typed calls to the scripts. Each is one round trip and throws `503 unavailable` when Redis does not answer in time. */
 export interface Counters {
   readonly keys: KeySpace;
@@ -89,8 +97,10 @@ export interface Counters {
   grant(account: string, epoch: number, limitsVersion: number, limits: GrantedLimit[]): Promise<boolean>;
   /** Ends an epoch that has nothing unbooked and nothing lent; false when it has, or has changed since `changes` was read. */
   close(account: string, epoch: number, changes: number, now: number): Promise<boolean>;
-  /** The epoch that was closed in good order before, where none has been opened since; else 0. And its `keysColdUntil`. */
-  closed(account: string): Promise<{ epoch: number; keysColdUntil: number }>;
+  /** The life that was closed in good order before, where none has been opened since. */
+  closed(account: string): Promise<ClosedLife>;
+  /** What its reservations held of each meter, of counters in the windows that stood then; of a gauge under `day`. */
+  heldAtClose(account: string, meters: readonly string[]): Promise<Map<string, Record<Period, number>>>;
   /** What changes with everything that is counted of the account, and with the incarnation of the server that holds it. */
   mark(account: string): Promise<string>;
   /** The account's present counters, or null when they are not loaded for this run of the server. */
@@ -130,12 +140,8 @@ export function createCounters(redis: RedisServers, prefix: string, hot: HotAcco
       const reply: unknown = await runScript(redis, CLOSE, closeKeys, (runId) => [runId, epoch, changes, now]);
       return Number(reply) === 1;
     },
-    closed: async (account) => {
-      const key = keys.state(account);
-      const closed = await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")));
-      const [epoch = 0, keysColdUntil = 0] = (closed ?? "0,0").split(",").map(Number);
-      return { epoch, keysColdUntil };
-    },
+    closed: (account) => readClosed(redis, keys.state(account)),
+    heldAtClose: (account, meters) => readHeldAtClose(redis, keys.state(account), meters),
     mark: (account) => {
       const key = keys.state(account);
       return ask(redis, key, async (connection) => {
@@ -203,4 +209,23 @@ async function readSnapshot(redis: RedisServers, keys: KeySpace, account: string
     if (counters.length > 0) found.set(meter.name, readMeter(counters, meter.kind === "gauge"));
   });
   return { header, meters: found };
+}
+
+async function readClosed(redis: RedisServers, key: string): Promise<ClosedLife> {
+  const closed = await ask(redis, key, (connection) => connection.call((client) => client.hget(key, "closed")));
+  const [epoch = 0, keysColdUntil = 0, holds = 1] = (closed ?? "0,0,0").split(",").map(Number);
+  return { epoch, keysColdUntil, holds: holds === 1 };
+}
+
+async function readHeldAtClose(redis: RedisServers, key: string, meters: readonly string[]): Promise<Map<string, Record<Period, number>>> {
+  const fields = meters.map((meter) => `m:${meter}`);
+  const packed = await ask(redis, key, (connection) => connection.call((client) => client.hmgetBuffer(key, ...fields)));
+  return new Map(
+    meters.flatMap((meter, i) => {
+      const counters = packed[i];
+      if (!counters) return [];
+      const { day, month } = readMeter(counters, false);
+      return [[meter, { day: day.held, month: month.held }] as const];
+    }),
+  );
 }

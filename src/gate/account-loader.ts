@@ -1,17 +1,16 @@
 import type { DrawnBack } from "../counters/branches.ts";
 import type { Counters } from "../counters/counters.ts";
-import { unavailable, unlessUnavailable } from "../kernel/errors.ts";
+import { unlessUnavailable } from "../kernel/errors.ts";
 import { sleep } from "../kernel/clock.ts";
-import { openEpoch, reinstateEpoch, replaceUnlived, sealEpoch, yieldEpoch } from "../ledger/epoch-store.ts";
+import { reinstateEpoch, sealEpoch } from "../ledger/epoch-store.ts";
 import { standingOf } from "../ledger/ledger-store.ts";
-import { bookOwn } from "../ledger/book-own.ts";
 import type { ObjectRequests } from "../ledger/object-requests.ts";
 import type { Recall } from "../ledger/recall.ts";
-import { rollUpAccounts, rollUpReachable, type RollUpStores } from "../ledger/roll-up.ts";
+import { rollUpAccounts, type RollUpStores } from "../ledger/roll-up.ts";
 import type { UnbookedTotals } from "../ledger/unbooked.ts";
 import type { Db } from "../stores/database.ts";
+import { LifeOpener, LOOK_WAIT_MS, LOOKS } from "./life-opener.ts";
 import { existingInLife, readLoaded, type CatalogSource } from "./loaded-account.ts";
-import { RecalledLives } from "./recalled-lives.ts";
 
 /** Why a state cannot be used: see check.lua; `unlived`: installed, but Postgres grants it nothing. */
 export type LoadReason = "absent" | "run" | "lost" | "unlived" | "turned" | "catalog" | "meter" | "limits";
@@ -26,12 +25,8 @@ export interface GateStores extends Pick<RollUpStores, "tellCrossings"> {
   storageMeter: string;
 }
 
-/** Limits may change between reading them and opening an epoch: of 20 changes at once on a busy machine one met it five times in a row. */
-const OPEN_ATTEMPTS_MAX = 32;
-/** How often, and how far apart, what another process is about to mend is looked at before it is taken for lost; a life after a closed one is likely. */
-const LOOKS = 4;
-const LOOKS_AFTER_CLOSED = 40;
-const LOOK_WAIT_MS = 25;
+/** An account may change between reading it and installing it: of 20 changes at once on a busy machine one met it five times in a row. */
+const REFRESH_ATTEMPTS_MAX = 32;
 
 /** Epochs closed with the process that opened them; those of further accounts strand what they were granted. */
 const OPENED_MAX = 100_000;
@@ -43,14 +38,14 @@ const CLOSED_AT_ONCE = 200;
  */
 export class AccountLoader {
   readonly #stores: GateStores;
-  readonly #recalled: RecalledLives;
+  readonly #opener: LifeOpener;
   readonly #inFlight = new Map<string, Promise<void>>();
   /** Accounts whose epoch this process opened, to be closed with it. */
   readonly #opened = new Set<string>();
 
   constructor(stores: GateStores) {
     this.#stores = stores;
-    this.#recalled = new RecalledLives(stores.counters, stores.recall);
+    this.#opener = new LifeOpener(stores);
   }
 
   /** Loads or refreshes. `epoch` is the one the reason was seen in. Throws `not_found` for an account that does not exist. */
@@ -170,55 +165,13 @@ export class AccountLoader {
   }
 
   async #open(account: string, reason: LoadReason, lostEpoch: number, now: number): Promise<void> {
-    const { db, counters, recall } = this.#stores;
-    // Of a burst's first checks the last to hear "absent" come when the account is there already.
-    if (reason === "absent" && (await counters.read(account, []))) return;
-    // All that is on its way to Postgres first: the new epoch's sums must hold it. Of an account never loaded, or closed in good order, all is there.
-    const { epoch: last, ...present } = await existingInLife(db, account, now);
-    const closed = reason === "absent" && last > 0 ? await counters.closed(account) : { epoch: 0, keysColdUntil: 0 };
-    const isBooked = reason === "absent" && last === closed.epoch;
-    // Of callers at once on several processes, one has opened an epoch that it is about to install: no reason to call on all.
-    if (reason === "absent" && !isBooked && (await this.#isInstalledSoon(account, closed.epoch > 0 ? LOOKS_AFTER_CLOSED : LOOKS))) return;
-    if (isBooked) await this.#bookOwn(account, now);
-    else if (reason === "absent" || reason === "run") await this.#recalled.callOnAll(account, last);
-    else await recall.all();
-    if (reason !== "absent") await rollUpReachable(this.#stores, account, now);
-    let found = present.account;
-    for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
-      const { limitsVersion: limits } = found;
-      const unlived = reason === "unlived";
-      const epoch = await (unlived ? replaceUnlived(db, account, lostEpoch, limits, now) : openEpoch(db, account, limits, now));
-      // It has been granted something meanwhile: it lives.
-      if (epoch === null && unlived) return;
-      if (epoch === null) {
-        found = (await existingInLife(db, account, now)).account;
-        continue;
-      }
-      // After a life that was closed in good order Redis has its keys, none of which need be looked up in Postgres, and what was reserved in it.
-      const loaded = {
-        ...(await readLoaded(this.#stores, found, now, epoch)),
-        ...(isBooked ? { keysColdUntil: closed.keysColdUntil, follows: closed.epoch } : {}),
-      };
-      const answer = await counters.load(loaded, "open", reason === "lost" || unlived ? lostEpoch : 0);
-      this.#recalled.forget(account);
-      // Another process was first. Ours was never used: hand its number back, so that grants go to the one that lives.
-      if (!answer.installed) await yieldEpoch(db, account, epoch, answer.epoch);
-      else if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
-      // What was booked or changed between our reading and our installing it found nobody to tell.
-      const newest = answer.installed ? await standingOf(db, account) : null;
-      if (newest && (newest.foreignSeq > loaded.foreignSeq || newest.limitsVersion !== loaded.limitsVersion))
-        await this.#refresh(account, epoch, now);
-      return;
-    }
-    throw unavailable("A steady view of the account's limits");
-  }
-
-  async #isInstalledSoon(account: string, looks: number): Promise<boolean> {
-    for (let look = 0; look < looks; look++) {
-      await sleep(LOOK_WAIT_MS);
-      if (await this.#stores.counters.read(account, [])) return true;
-    }
-    return false;
+    const opened = await this.#opener.open(account, reason, lostEpoch, now);
+    if (!opened) return;
+    const { epoch, foreignSeq, limitsVersion } = opened;
+    if (this.#opened.size < OPENED_MAX) this.#opened.add(account);
+    // What was booked or changed between our reading and our installing it found nobody to tell.
+    const newest = await standingOf(this.#stores.db, account);
+    if (newest && (newest.foreignSeq > foreignSeq || newest.limitsVersion !== limitsVersion)) await this.#refresh(account, epoch, now);
   }
 
   /** For an epoch that Redis lives in and Postgres grants nothing: makes it the present one, with the present limits. */
@@ -237,17 +190,11 @@ export class AccountLoader {
 
   /** Reads and installs; again where Redis has heard of newer sums meanwhile. */
   async #refresh(account: string, epoch: number, now: number): Promise<void> {
-    for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
+    for (let attempt = 0; attempt < REFRESH_ATTEMPTS_MAX; attempt++) {
       const found = await existingInLife(this.#stores.db, account, now);
       const loaded = await readLoaded(this.#stores, found.account, now, epoch);
       const answer = await this.#stores.counters.load(loaded, "refresh", 0);
       if (answer.installed || answer.epoch !== epoch) return;
     }
-  }
-
-  async #bookOwn(account: string, now: number): Promise<void> {
-    const { db, unbooked } = this.#stores;
-    const { refused } = await bookOwn(db, unbooked, [account], now);
-    if (refused) throw refused;
   }
 }

@@ -11,6 +11,18 @@ export async function openEpoch(db: Db, account: string, limitsVersion: number, 
   return epoch === null ? null : Number(epoch);
 }
 
+/** The same for the life that goes on with what life `after` held: null too when another has been opened since. */
+export async function openNextEpoch(db: Db, account: string, after: number, limitsVersion: number, now: number): Promise<number | null> {
+  const { rows } = await reachPostgres(
+    sql<{ epoch: bigint }>`
+      update accounts set epoch = last_epoch + 1, last_epoch = last_epoch + 1, updated_at = greatest(updated_at, ${iso(now)}::timestamptz)
+      where account = ${account} and limits_version = ${limitsVersion} and epoch = ${after}
+      returning epoch`.execute(db),
+  );
+  const epoch = rows[0]?.epoch;
+  return epoch === undefined ? null : Number(epoch);
+}
+
 /** Hands back an epoch that was opened but never installed, so that the present one stays the account's epoch. */
 export async function yieldEpoch(db: Db, account: string, unused: number, present: number): Promise<void> {
   await reachPostgres(

@@ -21,5 +21,5 @@ for i = 1, #all, 2 do
 end
 -- The hours stay: their totals may still be there, to be cleared by the roll-up.
 redis.call('HDEL', KEYS[1], 'h', 'g')
-redis.call('HSET', KEYS[1], 'closed', ARGV[2] .. ',' .. int(h[H_KEYS_COLD]))
+redis.call('HSET', KEYS[1], 'closed', ARGV[2] .. ',' .. int(h[H_KEYS_COLD]) .. ',' .. (#holds > 0 and 1 or 0))
 return 1

@@ -75,6 +75,53 @@ it("what a stopped process had reserved is held on, of the account and of the ob
   expect(await figures(account, METERS.bytes)).toEqual({ used: GB, reserved: 0, remaining: 4 * GB, stranded: 0 });
 });
 
+const loads = (account: string) => t.check({ account, usage: { log_events: 1 } });
+
+it("what is held on is granted to the life that holds it, so no other life can be granted it", async () => {
+  const { account, place } = await reservedBeforeStop();
+  await loads(account);
+  // The other half of a Redis that split in two: it knows nothing of the account, and of the first half only what Postgres knows.
+  await t.stack.loseRedis();
+  const ask = async (quantity: number) => (await t.check({ account, usage: { [METERS.requests]: quantity } })).allowed;
+  expect(await ask(LIMIT - 209)).toBe(false);
+  expect(await ask(LIMIT - 210)).toBe(true);
+  const store = async (object: string) => (await t.check({ ...place, object, storageBytes: { delta: GB } })).allowed;
+  for (const object of ["b", "c", "d"]) expect(await store(object)).toBe(true);
+  // Of five GB one is held, and 100 bytes of the rest are used.
+  expect(await store("e")).toBe(true);
+  expect((await t.check({ ...place, object: "f", storageBytes: { delta: 1 } })).allowed).toBe(false);
+});
+
+it("of processes that come at once after a stop, one goes on with what is held, and all use its life", async () => {
+  const { account, id } = await reservedBeforeStop();
+  const others = [await t.another(), await t.another()];
+  const before = await recalls();
+  const decisions = await Promise.all(
+    [t.engine, ...others].map((engine) => engine.gate.check({ account, usage: { [METERS.requests]: 5 } }, t.clock.now())),
+  );
+  expect(decisions.map(({ allowed }) => allowed)).toEqual([true, true, true]);
+  expect(await figures(account, METERS.requests)).toEqual({ used: 25, reserved: 200, remaining: LIMIT - 225, stranded: 0 });
+  expect(await t.engine.gate.settle(id, {}, t.clock.now())).toMatchObject({ status: "settled", exceeded: false });
+  expect(await recalls()).toBe(before);
+  await Promise.all(others.map((other) => other.close()));
+});
+
+it("what was held is lost with a process that began the life that goes on with it, and never installed it", async () => {
+  const { account, id } = await reservedBeforeStop();
+  let decided: Promise<{ allowed: boolean }> = Promise.reject(new Error("not asked"));
+  decided.catch(() => {});
+  await sql.begin(async (other) => {
+    await other`update accounts set epoch = last_epoch + 1, last_epoch = last_epoch + 1 where account = ${account}`;
+    decided = loads(account);
+    await expect
+      .poll(async () => (await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'last_epoch'`).length)
+      .toBe(1);
+  });
+  expect(await decided).toMatchObject({ allowed: true });
+  await expect(t.engine.gate.settle(id, {}, t.clock.now())).rejects.toMatchObject({ code: "reservation_expired" });
+  expect(await figures(account, METERS.requests)).toEqual({ used: 10, reserved: 0, remaining: LIMIT - 10, stranded: 0 });
+});
+
 it("what a stopped process had reserved returns once its time is up", async () => {
   const { account, place, id } = await reservedBeforeStop();
   expect(await figures(account, METERS.requests)).toMatchObject({ reserved: 200 });
