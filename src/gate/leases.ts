@@ -5,7 +5,7 @@ import { findMeter } from "../catalog/catalog.ts";
 import { isUnavailable, notFound, unavailable, unlessUnavailable, WeirError } from "../kernel/errors.ts";
 import { PERIODS } from "../kernel/window.ts";
 import { presentEpoch } from "../ledger/epoch-store.ts";
-import { bookedByLease, findLease, lastExpiryElsewhere, noteSettled, type LeaseRow } from "../ledger/lease-store.ts";
+import { bookedByLease, findLease, lastExpiryElsewhere, noteReturned, type LeaseRow } from "../ledger/lease-store.ts";
 import { rollUpAccounts } from "../ledger/roll-up.ts";
 import type { AccountLoader, GateStores } from "./account-loader.ts";
 import { ENDING_KEPT_MS } from "./check.ts";
@@ -117,7 +117,7 @@ export class Leases {
         const meter = meterOfTotal(label);
         unbooked.raise(operation.account, operation.lease, header.epoch, record.bucket, label.slice(0, -meter.length - 1), meter, total);
       }
-      if (operation.kind === "return" && !reply.record.open) await noteSettled(db, operation, record.seq, true, now);
+      if (operation.kind === "return" && !reply.record.open) await noteReturned(db, operation, record.seq, now);
       const granted = await this.#firm(operation, reply, "", now);
       if (granted) return leaseAnswer(operation, reply, granted, now);
     }

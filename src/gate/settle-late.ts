@@ -2,7 +2,7 @@ import { hardLimit } from "../counters/layout.ts";
 import type { LeaseOperation } from "../counters/lease-call.ts";
 import { meterOfTotal, spentOf } from "../counters/lease-record.ts";
 import { PERIODS } from "../kernel/window.ts";
-import { bookedByLease, noteSettled, type LeaseRow } from "../ledger/lease-store.ts";
+import { bookedByLease, noteLate, type LeaseRow } from "../ledger/lease-store.ts";
 import { bookUsage, foreignSeqs } from "../ledger/ledger-store.ts";
 import type { GateStores } from "./account-loader.ts";
 import type { ForeignSums } from "./foreign-sums.ts";
@@ -28,8 +28,7 @@ export async function settleLate(
       totals.map(([label, total]) => bucketTotal(row, label, total)),
       [],
     );
-  const closed = kind === "return";
-  if (closed || isNew) await noteSettled(db, row, seq ?? row.seq, closed, now);
+  const closed = await noteLate(db, row, { seq: isNew ? seq : null, isReturned: kind === "return" }, now);
   await sums.tell(await foreignSeqs(db, [account]), now);
   const used = spentOf(await bookedByLease(db, row));
   const over = [...used].flatMap(([meter, quantity]) => (quantity > (row.granted.get(meter) ?? 0) ? [meter] : []));

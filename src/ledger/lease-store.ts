@@ -82,19 +82,40 @@ export async function findLease(db: Db, account: string, lease: string): Promise
   };
 }
 
-/** Notes that a lease has settled up to `seq`, and with `closed` that it was returned. */
-export async function noteSettled(
+/** Notes that a lease was returned, settled up to `seq`. */
+export async function noteReturned(
   db: Db,
   { account, lease }: Pick<LeaseRow, "account" | "lease">,
   seq: number,
-  closed: boolean,
   now: number,
 ): Promise<void> {
   await reachPostgres(
-    sql`update leases set seq = greatest(seq, ${seq}::bigint),
-          closed_at = case when ${closed}::boolean then coalesce(closed_at, ${iso(now)}::timestamptz) else closed_at end
+    sql`update leases set seq = greatest(seq, ${seq}::bigint), closed_at = coalesce(closed_at, ${iso(now)}::timestamptz)
         where account = ${account} and lease = ${lease}`.execute(db),
   );
+}
+
+/**
+ * Notes a settle (`seq`), a return or both, of a lease whose life in Redis is over. Answers whether it is closed: an expired one that was
+ * not settled since stays lent (as in lease.lua).
+ */
+export async function noteLate(
+  db: Db,
+  { account, lease }: Pick<LeaseRow, "account" | "lease">,
+  { seq, isReturned }: { seq: number | null; isReturned: boolean },
+  now: number,
+): Promise<boolean> {
+  const told = seq === null ? null : iso(now);
+  const { rows } = await reachPostgres(
+    sql<{ closed: boolean }>`
+      update leases set seq = greatest(seq, ${seq}::bigint), told_at = greatest(told_at, ${told}::timestamptz),
+        closed_at = case
+          when ${isReturned}::boolean and (${iso(now)}::timestamptz < expires_at or greatest(told_at, ${told}::timestamptz) >= expires_at)
+          then coalesce(closed_at, ${iso(now)}::timestamptz) else closed_at end
+      where account = ${account} and lease = ${lease}
+      returning closed_at is not null as closed`.execute(db),
+  );
+  return rows[0]?.closed ?? false;
 }
 
 /** What is booked of a lease: `service/namespace/meter` → quantity. */

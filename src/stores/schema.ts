@@ -180,6 +180,7 @@ export interface Database extends CreditTables, GuardTables, ObjectTables, Payme
     expires_at: Timestamp;
     created_at: Timestamp;
     closed_at: Timestamp | null;
+    told_at: Timestamp | null;
   };
   invoices: {
     account: string;

@@ -91,6 +91,21 @@ describe("a Redis that lost everything", () => {
     expect(await figures(account)).toMatchObject({ used: 301, reserved: 0 });
   });
 
+  it("frees no expired lease that is returned unsettled: its holder may have spent it", async () => {
+    const account = await capped();
+    const { leaseId } = await lend(account, 600);
+    await t.stack.loseRedis();
+    t.clock.advance(10_000);
+    const giveBack = () => t.engine.gate.leases.giveBack(leaseId, t.clock.now());
+    expect(await giveBack()).toMatchObject({ closed: false, granted: { [METER]: 600 } });
+    expect(await figures(account)).toMatchObject({ used: 0, reserved: 600 });
+    expect(await consume(account, 401)).toBe(false);
+    expect(await settle(leaseId, 1, 500)).toMatchObject({ closed: false, used: { [METER]: 500 }, exceeded: false });
+    expect(await giveBack()).toMatchObject({ closed: true });
+    expect(await giveBack()).toMatchObject({ closed: true, used: { [METER]: 500 } });
+    expect(await figures(account)).toMatchObject({ used: 500, reserved: 0 });
+  });
+
   it("does not forget what was lent before there was a limit", async () => {
     const account = await t.newAccount();
     const { leaseId } = await lend(account, 500);
