@@ -10,11 +10,12 @@ import { DRAIN_MS, drained } from "./drained.ts";
 import { keepCertificate, listenerOptions } from "./listeners.ts";
 import { outboxOptions } from "./outbox-options.ts";
 import { startWorkers } from "./workers.ts";
-import { SettableClock, systemClock } from "../kernel/clock.ts";
+import { systemClock } from "../kernel/clock.ts";
 import { WeirError } from "../kernel/errors.ts";
 import { openState } from "../state/open-state.ts";
 import { migrate } from "../stores/migrate.ts";
 import type { RedisAddress } from "../stores/redis-servers.ts";
+import { TestClock } from "../stores/test-clock.ts";
 
 export const DEMO_ACCOUNT = "acct_demo";
 const DEMO_PLAN = "free";
@@ -64,16 +65,17 @@ export async function serve(ground: Ground): Promise<Served> {
 async function open({ config, log, ...ground }: Ground, closers: (() => Promise<void>)[]): Promise<Omit<Served, "close">> {
   const { redisUrl, redisDurable, adminKey } = ground;
   const onTrouble = (error: unknown): void => log(sentence(error));
-  const testClock = config.testClock ? new SettableClock() : undefined;
   await migrate(ground.databaseUrl).catch((error: unknown) => {
     throw new Error(`The database cannot be prepared (${sentence(error)}): see DATABASE_URL.`, { cause: error });
   });
+  const testClock = config.testClock ? await TestClock.open(ground.databaseUrl) : null;
+  if (testClock) closers.push(() => testClock.close());
   const { database, invoiceGraceHours, retention, hotAccounts, payments } = config;
   const outbox = outboxOptions(config);
   const engine = await connect({
     ...ground,
     database,
-    clock: testClock ?? systemClock,
+    clock: testClock?.clock ?? systemClock,
     onTrouble,
     outbox,
     invoiceGraceHours,
@@ -97,7 +99,7 @@ async function open({ config, log, ...ground }: Ground, closers: (() => Promise<
     ...trusting(config.trustProxy, ground.workers > 1),
     // stdout holds the ready line alone.
     logger: { level: config.logLevel, stream: process.stderr },
-    ...(testClock === undefined ? {} : { testClock }),
+    ...(testClock === null ? {} : { testClock }),
     ...(await listenerOptions(config, { isPublic: isAlone })),
   });
   // Not before: routes take a second to make, in which nobody's call is heard. And not later: jobs count and book.

@@ -5,7 +5,6 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fas
 import type { Scope } from "../accounts/api-key.ts";
 import type { Profile } from "../config.ts";
 import type { Engine } from "../engine.ts";
-import type { SettableClock } from "../kernel/clock.ts";
 import { NAME_LENGTH_MAX } from "../kernel/ids.ts";
 import type { State } from "../state/state.ts";
 import { Authenticator } from "./auth.ts";
@@ -48,7 +47,7 @@ import { socketRoutes } from "./routes/state-socket.ts";
 import { simulateRoutes } from "./routes/simulate.ts";
 import { stateRoutes } from "./routes/state.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
-import { testClockRoutes } from "./routes/test-clock.ts";
+import { testClockRoutes, type SetClock } from "./routes/test-clock.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { usageStreamRoutes } from "./routes/usage-stream.ts";
 import { creditNoteRoutes } from "./routes/credit-notes.ts";
@@ -83,7 +82,7 @@ export interface AppOptions {
   state: State | null;
   adminKey: string;
   /** Given where WEIR_TEST_CLOCK allows setting the time. */
-  testClock?: SettableClock;
+  testClock?: SetClock;
   /** Whether our Redis keeps what it acknowledges; null for one we were told of. */
   redisDurable: boolean | null;
   runJobs: () => Promise<void>;

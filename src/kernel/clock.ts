@@ -15,7 +15,12 @@ export const systemClock: Clock = { now: () => Date.now() };
  * a window that was closed must not open again.
  */
 export class SettableClock implements Clock {
-  #fixedAt: number | null = null;
+  #fixedAt: number | null;
+
+  /** `stands`: where it was set to before. */
+  constructor(stands: number | null = null) {
+    this.#fixedAt = stands;
+  }
 
   now(): number {
     return this.#fixedAt ?? systemClock.now();

@@ -227,6 +227,10 @@ export interface Database extends CreditTables, GuardTables, ObjectTables, Payme
     worker_url: string | null;
     created_at: Timestamp;
   };
+  test_clock: {
+    only_row: Defaulted<boolean>;
+    stands: Timestamp;
+  };
   sources: {
     source: string;
     seen_at: Timestamp;

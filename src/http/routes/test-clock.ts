@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { SettableClock } from "../../kernel/clock.ts";
+import type { Clock } from "../../kernel/clock.ts";
 import { WeirError } from "../../kernel/errors.ts";
 import { iso, parseInstant } from "../../kernel/window.ts";
 import type { App } from "../app.ts";
@@ -12,8 +12,13 @@ const instant = z
   .max(40)
   .refine((text) => parseInstant(text) !== null, "must be an RFC 3339 time such as 2026-11-21T00:00:00Z");
 
-/** Time for tests; served only with WEIR_TEST_CLOCK=1. Once set, the clock stands still until it is set again, forward only. */
-export function testClockRoutes(app: App, { clock, runJobs }: { clock: SettableClock; runJobs: () => Promise<void> }): void {
+/** A clock that can be set: false, changing nothing, when the time lies in the past. */
+export interface SetClock extends Clock {
+  set(epochMs: number): boolean | Promise<boolean>;
+}
+
+/** Time for tests; served only with WEIR_TEST_CLOCK=1. Once set, the clock stands still until it is set again, forward only, also over restarts. */
+export function testClockRoutes(app: App, { clock, runJobs }: { clock: SetClock; runJobs: () => Promise<void> }): void {
   const admin = allow("admin");
   app.route({
     method: "GET",
@@ -29,7 +34,7 @@ export function testClockRoutes(app: App, { clock, runJobs }: { clock: SettableC
     schema: { tags, summary: "Set the time, forward only", body: z.strictObject({ now: instant }), response: { 200: clockSchema } },
     handler: async (request) => {
       const at = parseInstant(request.body.now) ?? 0;
-      if (!clock.set(at)) throw new WeirError("conflict", `The clock stands at ${iso(clock.now())}; it only moves forward.`);
+      if (!(await clock.set(at))) throw new WeirError("conflict", `The clock stands at ${iso(clock.now())}; it only moves forward.`);
       return { now: iso(clock.now()) };
     },
   });

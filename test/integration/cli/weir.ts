@@ -27,6 +27,8 @@ export interface RunningWeir {
   weir(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Asks the API as the operator, for `account`. */
   api(method: string, path: string, account: string, body?: unknown): Promise<unknown>;
+  /** Ends its process at once, and starts another on the same stores. */
+  killAndStart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -40,29 +42,41 @@ export async function startWeir(settings: Record<string, string> = {}, options: 
   const stack = await createTestStack();
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", WEIR_DATA_DIR: stack.dataDir };
   const stores = { DATABASE_URL: stack.databaseUrl, REDIS_URL: stack.redisServer };
-  const server = spawn(process.execPath, [MAIN, "start", ...options], {
-    env: { ...env, ...stores, PORT: "0", LOG_LEVEL: "error", ...settings },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await readyLine(server);
-  const { url, key } = JSON.parse(readFileSync(join(stack.dataDir, "credentials.json"), "utf8")) as { url: string; key: string };
+  const launch = async () => {
+    const server = spawn(process.execPath, [MAIN, "start", ...options], {
+      env: { ...env, ...stores, PORT: "0", LOG_LEVEL: "error", ...settings },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await readyLine(server);
+    const { url, key } = JSON.parse(readFileSync(join(stack.dataDir, "credentials.json"), "utf8")) as { url: string; key: string };
+    return { server, url, key };
+  };
+  let running = await launch();
   return {
-    url,
-    key,
+    get url() {
+      return running.url;
+    },
+    key: running.key,
     dataDir: stack.dataDir,
     env: stores,
     weir: (args, options = {}) => run(args, { ...env, ...options.env }, options.feed),
     api: async (method, path, account, body) => {
-      const headers = { authorization: `Bearer ${key}`, "weir-account": account, "content-type": "application/json" };
+      const headers = { authorization: `Bearer ${running.key}`, "weir-account": account, "content-type": "application/json" };
       const init = {
         method,
         headers,
         signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       };
-      return (await fetch(`${url}${path}`, init)).json();
+      return (await fetch(`${running.url}${path}`, init)).json();
     },
-    stop: () => stop(server, stack),
+    killAndStart: async () => {
+      const ended = once(running.server, "exit");
+      running.server.kill("SIGKILL");
+      await ended;
+      running = await launch();
+    },
+    stop: () => stop(running.server, stack),
   };
 }
 

@@ -14,6 +14,7 @@ const REFERENCE = [
   "recalls",
   "retired_months",
   "sources",
+  "test_clock",
   "walled_tables",
 ];
 const LOCAL = ["document_numbers", "event_keys", "object_request_batches", "weir_migrations"];
