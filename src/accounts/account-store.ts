@@ -51,13 +51,19 @@ export async function findAccount(db: Db, account: string, now: number): Promise
   return (await findAccountInLife(db, account, now))?.account ?? null;
 }
 
-/** The same, with the life in Redis that Postgres has as its last (0 before its first). */
-export async function findAccountInLife(db: Db, account: string, now: number): Promise<{ account: Account; epoch: number } | null> {
+/** The same, with the life in Redis that Postgres has as its last (0 before its first), and how often usage was booked behind that one's back. */
+export async function findAccountInLife(
+  db: Db,
+  account: string,
+  now: number,
+): Promise<{ account: Account; epoch: number; foreignSeq: number } | null> {
   const { rows } = await reachPostgres(
-    sql<Row & { epoch: bigint }>`select a.epoch, ${columns(now)} from accounts a where a.account = ${account}`.execute(db),
+    sql<
+      Row & { epoch: bigint; foreign_seq: bigint }
+    >`select a.epoch, a.foreign_seq, ${columns(now)} from accounts a where a.account = ${account}`.execute(db),
   );
   const row = rows[0];
-  return row ? { account: toAccount(row), epoch: Number(row.epoch) } : null;
+  return row ? { account: toAccount(row), epoch: Number(row.epoch), foreignSeq: Number(row.foreign_seq) } : null;
 }
 
 /** A page of accounts, newest first, those of one moment by id, from the one after `after` on. */

@@ -145,11 +145,9 @@ export async function lentElsewhere(
   const { day, month } = windows;
   const { rows } = await reachPostgres(
     sql<{ period: Period; meter: string; quantity: bigint }>`
-      select 'day' as period, meter, quantity
-      from weir_lent_elsewhere(${account}, ${epoch}, ${iso(day.start)}::timestamptz, ${iso(day.end)}::timestamptz)
-      union all
-      select 'month', meter, quantity
-      from weir_lent_elsewhere(${account}, ${epoch}, ${iso(month.start)}::timestamptz, ${iso(month.end)}::timestamptz)`.execute(db),
+      select l.period, l.meter, l.quantity
+      from weir_lent_of(${account}, ${epoch}, ${iso(day.start)}::timestamptz, ${iso(day.end)}::timestamptz,
+                        ${iso(month.start)}::timestamptz, ${iso(month.end)}::timestamptz) l`.execute(db),
   );
   const lent = new Map<string, Record<Period, number>>();
   for (const { period, meter, quantity } of rows) {

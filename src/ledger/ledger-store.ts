@@ -177,12 +177,21 @@ export async function objectLevel(
   return Number(row?.bytes ?? 0);
 }
 
-/** What an account that is loaded has to be up with; null where it is gone. */
-export async function standingOf(db: Db, account: string): Promise<{ foreignSeq: number; limitsVersion: number } | null> {
+/** What an account that is loaded has to be up with. */
+export interface AccountStanding {
+  /** Its last life in Redis. */
+  epoch: number;
+  /** How often usage was booked behind that life's back. */
+  foreignSeq: number;
+  limitsVersion: number;
+}
+
+/** Null where the account is gone. */
+export async function standingOf(db: Db, account: string): Promise<AccountStanding | null> {
   const row = await reachPostgres(
-    db.selectFrom("accounts").select(["foreign_seq", "limits_version"]).where("account", "=", account).executeTakeFirst(),
+    db.selectFrom("accounts").select(["epoch", "foreign_seq", "limits_version"]).where("account", "=", account).executeTakeFirst(),
   );
-  return row ? { foreignSeq: Number(row.foreign_seq), limitsVersion: Number(row.limits_version) } : null;
+  return row ? { epoch: Number(row.epoch), foreignSeq: Number(row.foreign_seq), limitsVersion: Number(row.limits_version) } : null;
 }
 
 /** How often usage was booked behind the back of each account's present epoch. */

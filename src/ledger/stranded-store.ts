@@ -12,16 +12,8 @@ export type StrandedBudget = Map<string, Partial<Record<Period | "level", number
 export async function strandedOf(db: Db, account: string, windows: Record<Period, Window>): Promise<StrandedBudget> {
   const { rows } = await reachPostgres(
     sql<{ meter: string; period: Period | "level"; quantity: string }>`
-      select s.meter, s.period, sum(s.granted - s.booked)::text as quantity
-      from weir_stranded(${account}, ${iso(windows.day.start)}::timestamptz, ${iso(windows.month.start)}::timestamptz) s
-      group by s.meter, s.period
-      union all
-      select l.meter, 'level',
-             greatest(0, case when l.epoch = a.epoch then l.stranded
-                              else l.top + l.stranded - (select coalesce(sum(o.bytes), 0) from object_levels o
-                                                         where o.account = l.account and o.meter = l.meter) end)::text
-      from level_grants l join accounts a using (account)
-      where l.account = ${account}`.execute(db),
+      select s.meter, s.period, s.quantity::text
+      from weir_stranded_of(${account}, ${iso(windows.day.start)}::timestamptz, ${iso(windows.month.start)}::timestamptz) s`.execute(db),
   );
   const stranded: StrandedBudget = new Map();
   for (const { meter, period, quantity } of rows) {

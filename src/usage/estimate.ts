@@ -4,7 +4,6 @@ import { creditsLeft } from "../credits/credit-store.ts";
 import type { Window } from "../kernel/window.ts";
 import { billingEstimate, type BillingEstimate } from "../rating/estimate.ts";
 import type { Db } from "../stores/database.ts";
-import { openMonth } from "./open-month-store.ts";
 import { costsByUse, plannedMonth, withUsage, type BillingMonth } from "./planned-month.ts";
 import { ratePart } from "./priced-month.ts";
 
@@ -20,6 +19,8 @@ export interface EstimateView {
   account: string;
   /** The plan in force. */
   plan: string;
+  /** The billing month that is open; null for none. */
+  opened: BillingMonth | null;
   /** The billing month by the account's calendar. */
   month: Window;
   /** What is shown as used: counters of the month, levels of gauges. */
@@ -32,7 +33,20 @@ export interface EstimateView {
  */
 export async function estimateOf({ db, catalogs, book }: EstimateStores, view: EstimateView, now: number): Promise<BillingEstimate> {
   const { account, quantities } = view;
-  const month = billedMonth(await openMonth(db, account), view.month, now);
+  const month = billedMonth(view.opened, view.month, now);
+  const [rated, [credits = []]] = await Promise.all([
+    ratedMonth({ db, catalogs, book }, view, month, now),
+    creditsLeft(db, [{ account, end: month.window.end }]),
+  ]);
+  return billingEstimate({ ...rated, used: quantities, credits });
+}
+
+async function ratedMonth(
+  { db, catalogs, book }: EstimateStores,
+  { account, plan: present }: EstimateView,
+  month: BillingMonth,
+  now: number,
+) {
   const history = (await listSubscriptions(db, [account], month.window.start)).get(account) ?? [];
   const prices = catalogs.reader(now);
   const planned = await plannedMonth(prices, account, month, history);
@@ -41,9 +55,8 @@ export async function estimateOf({ db, catalogs, book }: EstimateStores, view: E
   const months = [...(await withUsage(db, [planned])).values()].flatMap(({ parts, monthMs }) =>
     parts.map((part) => ratePart(part, monthMs)),
   );
-  const { plan, version } = planned.priced.get(view.plan) ?? (await prices.planAt(view.plan, now));
-  const [credits = []] = await creditsLeft(db, [{ account, end: month.window.end }]);
-  return billingEstimate({ catalog: version.catalog, plan, used: quantities, months, credits });
+  const { plan, version } = planned.priced.get(present) ?? (await prices.planAt(present, now));
+  return { catalog: version.catalog, plan, months };
 }
 
 /** The month that the running time is billed in: the one that is open, or, once that is over, what is left of the calendar's. */

@@ -1,5 +1,5 @@
 import type { Account } from "../accounts/account.ts";
-import { findAccount } from "../accounts/account-store.ts";
+import { findAccountInLife } from "../accounts/account-store.ts";
 import { findPlan, type Meter } from "../catalog/catalog.ts";
 import type { Counters, Snapshot } from "../counters/counters.ts";
 import { withoutLent, type MeterCounters, type PeriodCounters } from "../counters/layout.ts";
@@ -12,13 +12,14 @@ import type { Cap } from "../limits/cap.ts";
 import { listCaps } from "../limits/cap-store.ts";
 import { creditedMeters } from "../limits/in-force.ts";
 import { DEFAULT_NOTIFY_PERCENT } from "../limits/thresholds.ts";
-import { presentEpoch } from "../ledger/epoch-store.ts";
-import { foreignSeqs } from "../ledger/ledger-store.ts";
+import { standingOf } from "../ledger/ledger-store.ts";
 import { lentElsewhere } from "../ledger/lease-store.ts";
 import { strandedOf, type StrandedBudget } from "../ledger/stranded-store.ts";
 import type { BillingEstimate } from "../rating/estimate.ts";
+import type { Db } from "../stores/database.ts";
 import { estimateOf, type EstimateStores } from "./estimate.ts";
 import { limitFigures, type LimitFigures } from "./limit-state.ts";
+import { openMonth } from "./open-month-store.ts";
 import { projectedExhaustion, recentRate, type RecentBucket } from "./projection.ts";
 import { recentUsage } from "./projection-store.ts";
 
@@ -65,13 +66,17 @@ const EXPIRY_ROUNDS_MAX = 20;
 
 export type ReportStores = GateStores & EstimateStores;
 
-interface View {
+/** The counters as they stand, and what they are read by. */
+interface Counted {
   account: Account;
   caps: Cap[];
   /** Counters that stop where credits are exhausted. */
   credited: ReadonlySet<string>;
   snapshot: Snapshot;
   windows: Record<Period, Window>;
+}
+
+interface View extends Counted {
   stranded: StrandedBudget;
   /** By open leases of lives that are over; those of the present one are held in the counters. */
   lentElsewhere: ReadonlyMap<string, Record<Period, number>>;
@@ -81,12 +86,19 @@ export type UsageFigures = Pick<UsageReport, "account" | "plan" | "meters" | "us
 
 /** What the account has used, is lent and has left, with its caps and the bill so far. It includes every answered check. */
 export async function usageReport(stores: ReportStores, loader: AccountLoader, account: string, now: number): Promise<UsageReport> {
-  const [view, recent] = await Promise.all([viewOf(stores, loader, account, now), recentUsage(stores.db, account, now)]);
+  const { db } = stores;
+  // Side by side, since one after the other eleven trips to Postgres made most of a report's time.
+  const [counted, recent, opened] = await Promise.all([
+    countedOf(stores, loader, account, now),
+    recentUsage(db, account, now),
+    openMonth(db, account),
+  ]);
   const { catalog } = stores.catalog;
   const quantities = (period: Period): Record<string, number> =>
-    Object.fromEntries(catalog.meters.map((m) => [m.name, view.snapshot.meters.get(m.name)?.[period].used ?? 0]));
+    Object.fromEntries(catalog.meters.map((m) => [m.name, counted.snapshot.meters.get(m.name)?.[period].used ?? 0]));
   const month = quantities("month");
-  const running = { account, plan: view.account.plan, month: view.windows.month, quantities: month };
+  const running = { account, plan: counted.account.plan, opened, month: counted.windows.month, quantities: month };
+  const [view, estimate] = await Promise.all([withLost(db, counted), estimateOf(stores, running, now)]);
   return {
     account,
     plan: view.account.plan,
@@ -95,35 +107,34 @@ export async function usageReport(stores: ReportStores, loader: AccountLoader, a
     usage: { meters: { day: quantities("day"), month } },
     meters: catalog.meters.map((meter) => meterReport(meter, view, recent.get(meter.name) ?? [], now)),
     usageCaps: view.caps.map((cap) => capReport(cap, view)),
-    billingEstimate: await estimateOf(stores, running, now),
+    billingEstimate: estimate,
   };
 }
 
 /** What the account has used and has left, with its caps: without the bill and without a look ahead, which cost most of a report. */
 export async function usageFigures(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<UsageFigures> {
-  const view = await viewOf(stores, loader, account, now);
+  const view = await withLost(stores.db, await countedOf(stores, loader, account, now));
   const meters = stores.catalog.catalog.meters.map((meter) => meterReport(meter, view, [], now));
   return { account, plan: view.account.plan, meters, usageCaps: view.caps.map((cap) => capReport(cap, view)) };
 }
 
 /** The account's caps with their state. */
 export async function capReports(stores: GateStores, loader: AccountLoader, account: string, now: number): Promise<CapReport[]> {
-  const view = await viewOf(stores, loader, account, now);
+  const view = await withLost(stores.db, await countedOf(stores, loader, account, now));
   return view.caps.map((cap) => capReport(cap, view));
 }
 
-async function viewOf(stores: GateStores, loader: AccountLoader, accountId: string, now: number): Promise<View> {
+async function countedOf(stores: GateStores, loader: AccountLoader, accountId: string, now: number): Promise<Counted> {
   const { db, catalog } = stores;
-  const account = await findAccount(db, accountId, now);
-  if (!account) throw notFound(`Account ${accountId}`);
-  const caps = await listCaps(db, accountId);
+  const [found, caps] = await Promise.all([findAccountInLife(db, accountId, now), listCaps(db, accountId)]);
+  if (!found) throw notFound(`Account ${accountId}`);
+  const { account } = found;
   const { meters } = catalog.catalog;
   const inForce = findPlan(catalog.catalog, account.plan);
   const credited = new Set(inForce ? creditedMeters(catalog.catalog, inForce) : []);
   const windows = windowsAt(now, account.calendar);
   for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-    const [seqs, epoch] = await Promise.all([foreignSeqs(db, [accountId]), presentEpoch(db, accountId)]);
-    const booked = seqs.get(accountId) ?? 0;
+    const { epoch, foreignSeq: booked } = (attempt === 0 ? null : await standingOf(db, accountId)) ?? found;
     const snapshot = await snapshotOf(stores, loader, accountId, meters, now);
     if (snapshot && snapshot.header.epoch !== epoch) {
       // Two lives at once, as after a split brain: usage of the other is not foreign to Postgres, so nobody was told of it.
@@ -134,14 +145,23 @@ async function viewOf(stores: GateStores, loader: AccountLoader, accountId: stri
     const told = snapshot !== null && snapshot.header.foreignSeq >= booked;
     if (told && isCurrent(snapshot, windows, meters.length)) {
       // The counters' own windows, which a lagging clock does not know yet.
-      const counted = { day: snapshot.header.day, month: snapshot.header.month };
-      const [stranded, lent] = await Promise.all([strandedOf(db, accountId, counted), lentElsewhere(db, accountId, epoch, counted)]);
-      return { account, caps, credited, snapshot, windows: counted, stranded, lentElsewhere: lent };
+      return { account, caps, credited, snapshot, windows: { day: snapshot.header.day, month: snapshot.header.month } };
     }
     // Whoever booked what another life counted may have been killed before it told Redis.
     await loader.load(accountId, snapshot ? (told ? "turned" : "limits") : "absent", snapshot?.header.epoch ?? 0, now);
   }
   throw unavailable("A steady view of the account");
+}
+
+/** Besides what the present life holds, what those that are over hold still. */
+async function withLost(db: Db, counted: Counted): Promise<View> {
+  const { snapshot, windows } = counted;
+  const { account } = counted.account;
+  const [stranded, lent] = await Promise.all([
+    strandedOf(db, account, windows),
+    lentElsewhere(db, account, snapshot.header.epoch, windows),
+  ]);
+  return { ...counted, stranded, lentElsewhere: lent };
 }
 
 /**

@@ -62,23 +62,27 @@ export function verdict({ result, raw, honest, running, said }: Seen, say: (line
 function neighbour({ windows, failures }: HonestReport, say: (line: string) => void): number {
   const [alone, attacked] = [windows.flatMap((w) => w.alone), windows.flatMap((w) => w.attacked)];
   const full = windows.filter((w) => Math.min(w.alone.length, w.attacked.length) >= SAMPLES_MIN);
-  const slower = percentile(
-    full.map((w) => percentile(w.attacked, P99) / percentile(w.alone, P99)),
-    0.5,
-  );
+  const ratios = full.map((w) => percentile(w.attacked, P99) / percentile(w.alone, P99));
+  const slower = percentile(ratios, 0.5);
   const [before, beside] = [percentile(alone, P99), percentile(attacked, P99)];
   say(
     `honest client: p99 ${before.toFixed(1)} ms alone (${alone.length} calls), ${beside.toFixed(1)} ms attacked (${attacked.length} calls), ` +
-      `×${(beside / before).toFixed(2)}; in the median of ${full.length} windows ×${slower.toFixed(2)}; ${failures.length} failed`,
+      `×${(beside / before).toFixed(2)}; in the median of ${full.length} windows ×${slower.toFixed(2)} ` +
+      `(by quarters of the run ${quarters(ratios)
+        .map((quarter) => percentile(quarter, 0.5).toFixed(2))
+        .join(", ")}); ${failures.length} failed`,
   );
   return slower;
 }
 
 /** The last quarter's median over the second's: the first warms up. */
 function memoryGrowth(samples: readonly number[]): number {
-  const quarter = (n: number): number => percentile(samples.slice((samples.length * (n - 1)) / 4, (samples.length * n) / 4), 0.5);
-  return samples.length < MEMORY_SAMPLES_MIN ? 1 : quarter(4) / quarter(2);
+  const [, second = [], , last = []] = quarters(samples);
+  return samples.length < MEMORY_SAMPLES_MIN ? 1 : percentile(last, 0.5) / percentile(second, 0.5);
 }
+
+const quarters = (samples: readonly number[]): readonly number[][] =>
+  [0, 1, 2, 3].map((n) => samples.slice((samples.length * n) / 4, (samples.length * (n + 1)) / 4));
 
 const spread = (samples: readonly number[]): number[] =>
   samples.filter((_, i) => i % Math.max(1, Math.ceil(samples.length / MEMORY_SHOWN)) === 0);
