@@ -27,7 +27,7 @@ import { Invoicing } from "./invoices/invoicing.ts";
 import { every, type Clock } from "./kernel/clock.ts";
 import { randomBase62 } from "./kernel/ids.ts";
 import type { Correction, CorrectionRequest } from "./ledger/correction.ts";
-import { checkInvariants, type CheckResult } from "./ledger/invariants.ts";
+import { checkInvariants, type CheckOptions, type CheckResult } from "./ledger/invariants.ts";
 import { ObjectRequests } from "./ledger/object-requests.ts";
 import { Recall } from "./ledger/recall.ts";
 import type { RollUpReport } from "./ledger/roll-up.ts";
@@ -198,8 +198,8 @@ export class Engine {
   }
 
   /** The rows that violate an invariant of the ledger, check by check. */
-  checkInvariants(): Promise<CheckResult[]> {
-    return checkInvariants(this.db, this.clock.now());
+  checkInvariants(options: CheckOptions = {}): Promise<CheckResult[]> {
+    return checkInvariants(this.db, this.clock.now(), options);
   }
 
   /** What the operator should know: stores, roll-up, stranded budget, invariants. A store that is away is a finding. */

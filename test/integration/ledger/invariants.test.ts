@@ -192,6 +192,22 @@ class Found extends Error {
   }
 }
 
+it("finds the same slice by slice, as in a ledger of many accounts", async () => {
+  expect(await sql`select from accounts`.then(({ count }) => count)).toBeGreaterThan(1);
+  const named = async () =>
+    (await engine.checkInvariants({ accountsAtOnce: 1, gently: true })).flatMap(({ check: name, violations, finished }) =>
+      violations.length > 0 || !finished ? [`${name}: ${violations.length}`] : [],
+    );
+  expect(await named()).toEqual([]);
+  // Before, between and after all that are known, and of none.
+  await sql`insert into usage_buckets select a, '2026-11-21T12:00Z', 'state_requests', '', '', 0, 'x', 1 from unnest(array['0', 'acct_1x', 'zz']) a`;
+  await sql`update document_series set last = last + 1 where series = 'invoice'`;
+  expect(await named()).toEqual(["document-numbers-without-gaps: 1", "usage-of-known-accounts: 3"]);
+  await sql`delete from usage_buckets where account in ('0', 'acct_1x', 'zz')`;
+  await sql`update document_series set last = last - 1 where series = 'invoice'`;
+  expect(await named()).toEqual([]);
+});
+
 it("tells of 20 rows at most, and that there are more", async () => {
   await sql`insert into usage_buckets select 'acct_none_' || n, '2026-11-21T12:00Z', 'state_requests', '', '', 0, 'x', 1 from generate_series(1, 30) n`;
   const result = (await engine.checkInvariants()).find((r) => r.check === "usage-of-known-accounts");
