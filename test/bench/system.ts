@@ -3,15 +3,22 @@ import { Redis } from "ioredis";
 import type { CheckRequest } from "../../src/gate/check-request.ts";
 import type { Engine } from "../../src/engine.ts";
 import { monotonicMs, sleep, systemClock } from "../../src/kernel/clock.ts";
+import { monthWindow } from "../../src/kernel/window.ts";
 import { seededRandom } from "../../src/replay/random.ts";
-import { accountNames, makeAccounts, USAGE } from "./accounts.ts";
-import type { Bench } from "./bench.ts";
+import { accountNames, makeAccounts, openMonth, USAGE } from "./accounts.ts";
+import type { Addresses, Bench } from "./bench.ts";
+import { settleTables } from "./hours.ts";
 import { inAnyOrder, loaded, storing, weighed } from "./loading.ts";
 
 /** The account that has all the objects. */
 export const BIG = "big";
 /** Accounts that are asked for all the time. */
 const BUSY = 10;
+/** As accounts have it that were told nothing. */
+const CALENDAR = { timezone: "UTC", anchorDay: 1 };
+/** Looks at Redis' rewriting, for ten minutes. */
+const REWRITE_LOOKS_MAX = 1_200;
+const REWRITE_LOOK_MS = 500;
 /** As the job is rung. */
 const ROLL_UP_EVERY_MS = 1_000;
 
@@ -33,13 +40,15 @@ export const use = (account: string): CheckRequest => ({ account, service: "api"
 export async function loadSystem(
   bench: Bench,
   engine: Engine,
-  redisUrl: string,
+  { databaseUrl, redisUrl }: Addresses,
   { accounts, objects }: { accounts: number; objects: number },
 ): Promise<System> {
   const names = accountNames(accounts);
   const from = monotonicMs();
-  await makeAccounts(engine.db, names, systemClock.now());
-  await makeAccounts(engine.db, [BIG], systemClock.now(), "pro");
+  const now = systemClock.now();
+  await makeAccounts(engine.db, names, now);
+  await openMonth(engine.db, names, monthWindow(now, CALENDAR), now);
+  await makeAccounts(engine.db, [BIG], now, "pro");
   await sql`analyze accounts, subscriptions`.execute(engine.db);
   bench.say(`${accounts} accounts made in ${seconds(from)} s`);
   const client = new Redis(redisUrl);
@@ -52,6 +61,8 @@ export async function loadSystem(
   };
   const ofAccounts = await load("accounts", accounts, (i) => loaded(engine, use(names[i] ?? "")));
   const ofObjects = await load("objects", objects, (i) => loaded(engine, storing(BIG, i, 1_000)));
+  await settleTables(databaseUrl);
+  await rewritten(client);
   const random = seededRandom(1);
   return {
     engine,
@@ -65,6 +76,16 @@ export async function loadSystem(
       objectsPerSecond: ofObjects.perSecond,
     },
   };
+}
+
+/** Waits until Redis has rewritten its append-only file, as it does when that has doubled: of a load in an hour it is still under way. */
+async function rewritten(client: Redis): Promise<void> {
+  for (let look = 0; look < REWRITE_LOOKS_MAX; look++) {
+    const persistence = await client.info("persistence");
+    if (/aof_rewrite_in_progress:0/.test(persistence) && /aof_rewrite_scheduled:0/.test(persistence)) return;
+    await sleep(REWRITE_LOOK_MS);
+  }
+  throw new Error("Redis is rewriting its append-only file still.");
 }
 
 const seconds = (from: number): string => ((monotonicMs() - from) / 1_000).toFixed(1);

@@ -31,8 +31,8 @@ const GROWING = 1.5;
 export async function run(bench: Bench): Promise<Result[]> {
   const { second, profile } = bench;
   if (!second) throw new Error("The empty system needs stores of its own.");
-  const empty = await loadSystem(bench, await openLastingEngine(bench, second), second.redisUrl, { accounts: EMPTY, objects: EMPTY });
-  const full = await loadSystem(bench, await openLastingEngine(bench), bench.redisUrl, profile.size);
+  const empty = await loadSystem(bench, await openLastingEngine(bench, second), second, { accounts: EMPTY, objects: EMPTY });
+  const full = await loadSystem(bench, await openLastingEngine(bench), bench, profile.size);
   const { port, state } = await serve(bench, full.engine);
   const shortly = profile.stretchMs / CHECKS_SHARE;
   const plain = await inTurns(profile.rounds, shortly, [...checking("empty", empty), ...checking("full", full)]);

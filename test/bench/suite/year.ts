@@ -1,13 +1,12 @@
-import { sql } from "kysely";
 import { closeOnce, type Closed } from "../../billing/killed-runs.ts";
 import { applyCatalog } from "../../../src/catalog/catalog-store.ts";
 import { defaultCatalog } from "../../../src/catalog/parse.ts";
 import { systemClock } from "../../../src/kernel/clock.ts";
-import { DAY_MS, HOUR_MS, iso, monthWindow, type Window } from "../../../src/kernel/window.ts";
+import { DAY_MS, HOUR_MS, monthWindow, type Window } from "../../../src/kernel/window.ts";
 import { indexClosedMonths } from "../../../src/ledger/closed-months.ts";
 import { seededRandom } from "../../../src/replay/random.ts";
-import { openPostgres, type Db } from "../../../src/stores/database.ts";
-import { accountNames, makeAccounts } from "../accounts.ts";
+import { openPostgres } from "../../../src/stores/database.ts";
+import { accountNames, makeAccounts, openMonth } from "../accounts.ts";
 import type { Addresses, Bench } from "../bench.ts";
 import { closedLoop } from "../closed-loop.ts";
 import { CLOSED_AT_ONCE, closingFigures, type ClosedMonth } from "../closing.ts";
@@ -25,7 +24,6 @@ const METER = "state_requests";
 const ONE_IN = 100;
 /** Four hours in each month. */
 const OTHERS_EVERY_HOURS = 183;
-const ACCOUNTS_AT_ONCE = 10_000;
 const HISTORY_MS = 50;
 const CALENDAR = { timezone: "UTC", anchorDay: 1 };
 
@@ -55,21 +53,12 @@ async function fill({ databaseUrl }: Addresses, count: number, end: number, mont
   await bookYear(db, { accounts: hourly, meters: [METER], services: SERVICES, everyHours: 1, end });
   const others = names.filter((name, i) => !isHourly(name, i));
   await bookYear(db, { accounts: others, meters: [METER], services: ["api"], everyHours: OTHERS_EVERY_HOURS, end });
-  for (let i = 0; i < count; i += ACCOUNTS_AT_ONCE) await openMonth(db, names.slice(i, i + ACCOUNTS_AT_ONCE), month);
+  // The one to be closed next.
+  await openMonth(db, names, month, month.start);
   await postgres.close();
   await settleTables(databaseUrl);
   // As the job of that name does each hour.
   await indexClosedMonths(databaseUrl, systemClock.now());
-}
-
-/** Makes `month` the one to be closed next: closing the eleven before it as well would measure something else, for most of an hour. */
-async function openMonth(db: Db, accounts: readonly string[], { start, end }: Window): Promise<void> {
-  await sql`
-    with before as (
-      update billing_periods set period_end = ${iso(start)}::timestamptz, closed_at = ${iso(start)}::timestamptz
-      where account = any (${accounts}::text[]) returning account
-    ) insert into billing_periods (account, period_start, period_end, month_ms)
-      select account, ${iso(start)}::timestamptz, ${iso(end)}::timestamptz, ${end - start}::bigint from before`.execute(db);
 }
 
 async function readHistory(bench: Bench, accounts: number, end: number): Promise<Result[]> {
