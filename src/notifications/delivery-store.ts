@@ -84,7 +84,10 @@ export async function replayDelivery(db: Db, account: string, webhook: string, i
   return rows.length > 0;
 }
 
-/** Puts a `webhook.test` for one endpoint into the outbox; null when there is none. Answers the delivery's id. */
+/**
+ * Puts a `webhook.test` for one endpoint into the outbox; null when there is none. Answers the delivery's id. The endpoint's row is locked first, so a
+ * deletion under way is waited for, and then seen: without it the delivery named an endpoint that was gone, and the call was answered 500.
+ */
 export async function enqueueTest(db: Db, account: string, webhook: string, now: number): Promise<string | null> {
   const at = iso(now);
   const { rows } = await reachPostgres(
@@ -93,6 +96,7 @@ export async function enqueueTest(db: Db, account: string, webhook: string, now:
       select w.account, ${newId("dlv")}, w.id, ${newId("msg")}, ${TEST_TYPE},
         weir_message_body(${TEST_TYPE}, jsonb_build_object('account', w.account, 'webhook', w.id), ${at}::timestamptz), ${at}::timestamptz, ${at}::timestamptz
       from webhooks w where w.account = ${account} and w.id = ${webhook}
+      for key share
       returning id`.execute(db),
   );
   return rows[0]?.id ?? null;
