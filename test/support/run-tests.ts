@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { tempDir } from "./temp-dir.ts";
 import { runTool, TOOLS } from "./tools.ts";
 
@@ -8,7 +8,12 @@ interface Report {
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
+  }[];
 }
 
 export interface Count {
@@ -16,7 +21,10 @@ export interface Count {
   failed: number;
 }
 
-/** Runs vitest, showing what it says, and counts. A skipped test has proved nothing: it counts as failed. */
+/**
+ * Runs vitest, showing what it says, and counts. A skipped test has proved nothing: it counts as failed. What failed is named once
+ * more at the end: a log of which only the last lines were kept still says it.
+ */
 export async function runTests(args: readonly string[]): Promise<Count> {
   const dir = tempDir("report");
   try {
@@ -25,7 +33,9 @@ export async function runTests(args: readonly string[]): Promise<Count> {
       show: true,
     });
     const text = await readFile(file, "utf8").catch(() => null);
-    const count = text === null ? { passed: 0, failed: 0 } : countOf(JSON.parse(text) as Report);
+    const report = text === null ? null : (JSON.parse(text) as Report);
+    const count = report === null ? { passed: 0, failed: 0 } : countOf(report);
+    if (report !== null) for (const line of failuresOf(report)) console.log(`FAILED ${line}`);
     // A crash, an error outside every test, a server that would not stop: vitest says so by its exit code alone.
     return code !== 0 && count.failed === 0 ? { ...count, failed: 1 } : count;
   } finally {
@@ -38,4 +48,18 @@ function countOf(report: Report): Count {
     ({ status, assertionResults }) => status === "failed" && !assertionResults.some((result) => result.status === "failed"),
   );
   return { passed: report.numPassedTests, failed: report.numFailedTests + report.numPendingTests + broken.length };
+}
+
+/** A line for each test, and each file that could not be loaded, that did not pass: where it is, its name, what was thrown. */
+function failuresOf(report: Report): string[] {
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = relative(process.cwd(), name);
+    const tests = assertionResults.filter((result) => result.status !== "passed");
+    if (tests.length === 0) return status === "failed" ? [`${file}: ${firstLine(message)}`] : [];
+    return tests.map((test) => `${file} > ${test.fullName}: ${firstLine(test.failureMessages?.[0] ?? test.status)}`);
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
 }
