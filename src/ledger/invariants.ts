@@ -140,14 +140,16 @@ const ACCOUNTS_NAMED_MAX = 10_000;
 export async function violatingAccounts(db: Db, accounts: readonly string[], from: number, now: number): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const { name, text } of checks()) {
-    const query = `with given as (select $1::timestamptz, $2::timestamptz)
-      select distinct on (v.account) v.account, to_jsonb(v)::text as row from (${text}) v
-      where v.account = any ($3::text[]) order by v.account limit ${ACCOUNTS_NAMED_MAX}`;
-    const rows = await runQuery<{ account: string; row: string }>(db, query, [iso(from), iso(now), accounts]);
+    const rows = await runQuery<{ account: string; row: string }>(db, ofAccounts(text), [iso(from), iso(now), accounts]);
     for (const { account, row } of rows) if (!found.has(account)) found.set(account, `${name}: ${row}`);
   }
   return found;
 }
+
+/** A check, asked of the accounts of $3: SQL that answers one row of each that violates it. */
+export const ofAccounts = (text: string): string => `with given as (select $1::timestamptz, $2::timestamptz)
+  select distinct on (v.account) v.account, to_jsonb(v)::text as row from (${text}) v
+  where v.account = any ($3::text[]) order by v.account limit ${ACCOUNTS_NAMED_MAX}`;
 
 const QUERY_CANCELED = "57014";
 

@@ -11,6 +11,8 @@ export const SETTINGS = {
   idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
   // Booking statements take arrays of any length: the generic plan made after five runs took 70 ms for what takes 8.
   plan_cache_mode: "force_custom_plan",
+  // A statement is one account's, or some hundreds': workers cost more to start than they save, and take the cores of what is asked meanwhile.
+  max_parallel_workers_per_gather: 0,
 } as const;
 
 /**
