@@ -10,9 +10,9 @@ const VIOLATIONS_MAX = 20;
 const LOOK_BACK_DAYS = 62;
 
 /** Accounts asked about in one statement: of a million at once three of the checks took longer than a statement may. */
-const ACCOUNTS_AT_ONCE = 10_000;
-/** Between two of many statements, in times of how long the last one took; at most this long. So a core's quarter goes to them by night, not all of it. */
-const REST_FACTOR = 3;
+const ACCOUNTS_AT_ONCE = 2_000;
+/** Between two of many statements, in times of how long the last one took; at most this long. So a core's tenth goes to them by night, not all of it. */
+const REST_FACTOR = 9;
 const REST_MS_MAX = 5_000;
 
 const CHECKS = new URL("../../sql/checks/", import.meta.url);
