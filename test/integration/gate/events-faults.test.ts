@@ -25,7 +25,7 @@ const clock = new ManualClock("2026-11-21T12:00:00.000Z");
 beforeAll(async () => {
   stack = await createTestStack();
   wire = await openWire(stack.redisServer);
-  const options = { databaseUrl: stack.databaseUrl, redisPrefix: stack.keyPrefix, clock };
+  const options = { databaseUrl: stack.databaseUrl, redisPrefix: stack.keyPrefix, clock, redisTimeoutMs: 5_000 };
   engine = await createEngine({ ...options, redisUrl: stack.redisServer });
   distant = await createEngine({ ...options, redisUrl: wire.url });
   sql = postgres(stack.databaseUrl, { max: 3, onnotice: () => {} });

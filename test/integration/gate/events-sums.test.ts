@@ -17,7 +17,13 @@ const clock = new ManualClock("2026-11-29T22:30:00.000Z");
 
 beforeAll(async () => {
   stack = await createTestStack();
-  const options = { databaseUrl: stack.databaseUrl, redisUrl: stack.redisServer, redisPrefix: stack.keyPrefix, clock };
+  const options = {
+    databaseUrl: stack.databaseUrl,
+    redisUrl: stack.redisServer,
+    redisPrefix: stack.keyPrefix,
+    clock,
+    redisTimeoutMs: 5_000,
+  };
   engines = await Promise.all([createEngine(options), createEngine(options)]);
   redis = openRedisServers(stack.redisServer);
   counters = createCounters(redis, stack.keyPrefix);

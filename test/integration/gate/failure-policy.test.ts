@@ -18,7 +18,13 @@ const account = "acct_outage";
 beforeAll(async () => {
   stack = await createTestStack();
   redis = await startRedis({ dataDir: stack.dataDir, appendOnly: false });
-  engine = await createEngine({ databaseUrl: stack.databaseUrl, redisUrl: redis.url, redisPrefix: stack.keyPrefix, clock });
+  engine = await createEngine({
+    databaseUrl: stack.databaseUrl,
+    redisUrl: redis.url,
+    redisPrefix: stack.keyPrefix,
+    clock,
+    redisTimeoutMs: 2_000,
+  });
   const meter = engine.catalog.meters.find((m) => m.name === OPEN_METER);
   await engine.applyCatalog({ meters: [{ ...meter, failurePolicy: "allow" }] });
   await engine.limits.putAccount(account, { plan: "pro" }, clock.now());

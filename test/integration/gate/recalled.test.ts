@@ -17,7 +17,7 @@ const clock = new ManualClock("2026-11-21T12:30:00.000Z");
 
 beforeAll(async () => {
   stack = await createTestStack();
-  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock });
+  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock, redisTimeoutMs: 5_000 });
 });
 afterAll(async () => {
   await engine.close();

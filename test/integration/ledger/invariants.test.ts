@@ -18,7 +18,7 @@ const clock = new ManualClock(NOW);
 
 beforeAll(async () => {
   stack = await createTestStack();
-  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock });
+  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock, redisTimeoutMs: 5_000 });
   sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} });
 });
 afterAll(async () => {
@@ -33,7 +33,7 @@ const violated = async (): Promise<string[]> =>
 /** Another process that served an account and stopped in order: it closes the life it opened and seals what that was lent. */
 async function closeAnother(): Promise<void> {
   await stack.loseRedis();
-  const other = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock });
+  const other = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock, redisTimeoutMs: 5_000 });
   await other.gate.check({ account: ACCOUNT, usage: { state_requests: 1 } }, clock.now());
   await other.close();
 }

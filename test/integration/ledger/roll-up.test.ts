@@ -11,7 +11,13 @@ const clock = new ManualClock("2026-11-21T09:30:00.000Z");
 
 beforeAll(async () => {
   stack = await createTestStack();
-  engine = await createEngine({ databaseUrl: stack.databaseUrl, redisUrl: stack.redisServer, redisPrefix: stack.keyPrefix, clock });
+  engine = await createEngine({
+    databaseUrl: stack.databaseUrl,
+    redisUrl: stack.redisServer,
+    redisPrefix: stack.keyPrefix,
+    clock,
+    redisTimeoutMs: 5_000,
+  });
 });
 afterAll(async () => {
   await engine.close();

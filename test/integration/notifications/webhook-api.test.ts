@@ -32,7 +32,14 @@ const onTrouble = (error: unknown): void => void troubles.push(error);
 beforeAll(async () => {
   stack = await createTestStack();
   receiver = await startReceiver((response) => response.writeHead(failing ? 500 : 200).end("seen"));
-  engine = await createEngine({ ...stack, redisPrefix: stack.keyPrefix, clock, onTrouble, outbox: { egress: LOOPBACK } });
+  engine = await createEngine({
+    ...stack,
+    redisPrefix: stack.keyPrefix,
+    clock,
+    redisTimeoutMs: 5_000,
+    onTrouble,
+    outbox: { egress: LOOPBACK },
+  });
   state = await openState(engine, join(stack.dataDir, "state"), onTrouble);
   app = await buildApp({ engine, state, adminKey: ADMIN_KEY, redisDurable: null, runJobs: () => Promise.resolve() });
   await app.listen({ host: "127.0.0.1", port: 0 });
