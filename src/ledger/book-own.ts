@@ -1,3 +1,4 @@
+import { nextTurn } from "../kernel/clock.ts";
 import { HOUR_MS } from "../kernel/window.ts";
 import type { Db } from "../stores/database.ts";
 import { bookAll } from "./book-all.ts";
@@ -5,12 +6,12 @@ import { inHalves } from "./in-halves.ts";
 import type { UnbookedTotals } from "./unbooked.ts";
 
 /** Buckets that began longer ago than this grow no more: an hour, and room for clocks that lag. */
-const BUCKET_OPEN_MS = 2 * HOUR_MS;
+export const BUCKET_OPEN_MS = 2 * HOUR_MS;
 
 /** Accounts booked together. One by one each waits for Postgres' disk: a recall of 400 took seconds, and every caller gave up. */
 const ACCOUNTS_PER_BATCH = 200;
 
-// One booking of an account at a time: two could forget the same answered keys twice.
+// One booking of an account at a time: what two send at once is sent twice for nothing.
 const running = new WeakMap<UnbookedTotals, Map<string, Promise<void>>>();
 
 export interface OwnBooked {
@@ -30,6 +31,8 @@ export async function bookOwn(db: Db, unbooked: UnbookedTotals, accounts: readon
   for (let i = 0; i < accounts.length; i += ACCOUNTS_PER_BATCH) {
     const fault = await inHalves(accounts.slice(i, i + ACCOUNTS_PER_BATCH), (batch) => bookTogether(db, unbooked, batch, now, outdated));
     refused ??= fault;
+    // Of a million accounts of which nothing is to be booked no batch waits for Postgres: whoever else has something to do would wait for all.
+    await nextTurn();
   }
   return { outdated: [...outdated], refused };
 }

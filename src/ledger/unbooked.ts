@@ -46,15 +46,15 @@ export class UnbookedTotals {
   /** Notes an object's acknowledged size; of two changes the later by (epoch, seq) stays. */
   setLevel(level: ObjectLevel): void {
     const levels = (this.#of(level.account).levels ??= new Map());
-    const key = `${level.service}/${level.namespace}/${level.object}`;
+    const key = levelKey(level);
     const before = levels.get(key);
-    if (!before || level.epoch > before.epoch || (level.epoch === before.epoch && level.seq > before.seq)) levels.set(key, level);
+    if (!before || isLater(level, before)) levels.set(key, level);
   }
 
   /** Notes a gauge's bucket; of two states the later by seq stays. */
   setGauge({ from, until, ...gauge }: GaugeBucket): void {
     const gauges = (this.#of(gauge.account).gauges ??= new Map());
-    const key = `${gauge.epoch}/${gauge.bucket}/${gauge.meter}`;
+    const key = gaugeKey(gauge);
     const before = gauges.get(key);
     if (!before || gauge.seq > before.seq) gauges.set(key, { ...gauge, from, until });
   }
@@ -106,16 +106,15 @@ export class UnbookedTotals {
     });
   }
 
-  /** Forgets what Postgres now holds; totals only of buckets that began before `openFrom` and did not grow since. */
+  /** Forgets what Postgres now holds of any accounts, whoever brought it there; see `forget`. */
+  forgetAll(booked: Copies, openFrom: number): void {
+    for (const [account, copies] of byAccount(booked)) this.forget(account, copies, openFrom);
+  }
+
+  /** Forgets what Postgres now holds of one account; totals only of buckets that began before `openFrom` and did not grow since. */
   forget(account: string, { totals: booked, levels, gauges, keys }: Copies, openFrom: number): void {
     const own = this.#accounts.get(account);
     if (!own) return;
-    for (const gauge of gauges) {
-      const key = `${gauge.epoch}/${gauge.bucket}/${gauge.meter}`;
-      if (own.gauges?.get(key) === gauge) own.gauges.delete(key);
-    }
-    // New answers are only ever added behind the booked ones.
-    own.keys?.splice(0, keys.length);
     for (const { source, epoch, bucket, service, namespace, meter, quantity } of booked) {
       const label = `${source}/${epoch}/${bucket}/${service}/${namespace}/${meter}`;
       const total = own.totals.get(label);
@@ -129,9 +128,18 @@ export class UnbookedTotals {
       total.isForgotten = true;
       own.totals.delete(label);
     }
+    for (const gauge of gauges) {
+      const key = gaugeKey(gauge);
+      if ((own.gauges?.get(key)?.seq ?? Infinity) <= gauge.seq) own.gauges?.delete(key);
+    }
     for (const level of levels) {
-      const key = `${level.service}/${level.namespace}/${level.object}`;
-      if (own.levels?.get(key) === level) own.levels.delete(key);
+      const key = levelKey(level);
+      const kept = own.levels?.get(key);
+      if (kept && !isLater(kept, level)) own.levels?.delete(key);
+    }
+    if (own.keys && keys.length > 0) {
+      const answered = new Set(keys.map(({ keyHash }) => keyHash.toString("latin1")));
+      own.keys = own.keys.filter(({ keyHash }) => !answered.has(keyHash.toString("latin1")));
     }
     if (own.leased?.size === 0) own.leased = null;
     if (own.levels?.size === 0) own.levels = null;
@@ -148,6 +156,27 @@ export class UnbookedTotals {
     }
     return own;
   }
+}
+
+const levelKey = ({ service, namespace, object }: ObjectLevel): string => `${service}/${namespace}/${object}`;
+
+const isLater = (one: ObjectLevel, other: ObjectLevel): boolean =>
+  one.epoch > other.epoch || (one.epoch === other.epoch && one.seq > other.seq);
+
+const gaugeKey = ({ epoch, bucket, meter }: Omit<GaugeBucket, "from" | "until">): string => `${epoch}/${bucket}/${meter}`;
+
+function byAccount(copies: Copies): Map<string, Copies> {
+  const found = new Map<string, Copies>();
+  const of = ({ account }: { account: string }): Copies => {
+    let own = found.get(account);
+    if (!own) found.set(account, (own = { totals: [], levels: [], gauges: [], keys: [] }));
+    return own;
+  };
+  for (const total of copies.totals) of(total).totals.push(total);
+  for (const level of copies.levels) of(level).levels.push(level);
+  for (const gauge of copies.gauges) of(gauge).gauges.push(gauge);
+  for (const key of copies.keys) of(key).keys.push(key);
+  return found;
 }
 
 /** What this process has acknowledged of one meter, in one bucket and place, under one name. */

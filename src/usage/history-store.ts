@@ -51,10 +51,10 @@ export async function usageHistory(
   const starts = spanStarts(query.granularity, stretchOf(query), query.calendar);
   const groups = (await sumsOfEntries(db, query, groupBy, starts, entriesMax)) ?? (await sumsBySpan(db, query, groupBy));
   await refuseUnkept(db, query);
-  const points = usageSeries(groups, starts);
+  const points = usageSeries(groups, starts, groupBy !== null);
   if (points.length > HISTORY_POINTS_MAX)
     throw validationFailed([{ path: "from", message: `ask for less at once: this is more than ${HISTORY_POINTS_MAX} points` }]);
-  return groupBy === null ? points.map(({ start, quantity }) => ({ start, quantity })) : points;
+  return points;
 }
 
 /** Asked after what it answers for: what had gone by then is never shown as nothing. */

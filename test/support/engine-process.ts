@@ -3,6 +3,7 @@ import { createCounters } from "../../src/counters/counters.ts";
 import { createEngine, STORAGE_METER } from "../../src/engine.ts";
 import { ManualClock } from "../../src/kernel/clock.ts";
 import { rollUpAccounts, type RollUpStep } from "../../src/ledger/roll-up.ts";
+import { UnbookedTotals } from "../../src/ledger/unbooked.ts";
 import { ThresholdTeller } from "../../src/notifications/tell-reached.ts";
 import { openRedisServers } from "../../src/stores/redis-servers.ts";
 import type { ProcessAnswer, ProcessOptions, ProcessOrder } from "./engine-child.ts";
@@ -64,6 +65,7 @@ async function rollUp(account: string, stopAt: RollUpStep | null): Promise<void>
     throw new Error(`stopped at: ${step}`);
   };
   const counters = createCounters(redis, redisPrefix);
-  await rollUpAccounts({ db: engine.db, counters, storageMeter: STORAGE_METER, tellCrossings, onStep }, [account], now);
+  const unbooked = new UnbookedTotals("another process");
+  await rollUpAccounts({ db: engine.db, counters, unbooked, storageMeter: STORAGE_METER, tellCrossings, onStep }, [account], now);
   await redis.close();
 }

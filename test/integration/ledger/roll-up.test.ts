@@ -81,3 +81,22 @@ it("books all of more changed objects than Redis looks for in one go, once those
   const levels = await sql<{ n: number }>`select count(*)::int as n from object_levels where bytes = 9`.execute(engine.db);
   expect(levels.rows).toEqual([{ n: count }]);
 });
+
+it("what it has booked, the process that counted it does not book again", async () => {
+  const account = "acct_booked_once";
+  await engine.limits.putAccount(account, { plan: "pro" }, clock.now());
+  const use = (more = {}) => engine.gate.check({ account, usage: { state_requests: 2 }, ...more }, clock.now());
+  // A row that is booked again is locked at least, and says by whom.
+  const row = async () =>
+    (await sql<{ xmax: string; quantity: string }>`select xmax, quantity from usage_buckets where account = ${account}`.execute(engine.db))
+      .rows;
+  await use({ idempotencyKey: "k" });
+  await engine.rollUp();
+  expect(await row()).toEqual([{ xmax: "0", quantity: 2n }]);
+  await engine.bookOwn();
+  expect(await row()).toEqual([{ xmax: "0", quantity: 2n }]);
+  // What it has counted since, it books.
+  await use();
+  await engine.bookOwn();
+  expect(await row()).toEqual([{ xmax: expect.anything(), quantity: 4n }]);
+});
